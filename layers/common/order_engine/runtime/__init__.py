@@ -1,0 +1,1 @@
+"""Settings, telemetry, fault points, and one small composition root a function."""

@@ -1,0 +1,1 @@
+"""One use case a module, and the ports they need. Imports the domain only."""

@@ -1,0 +1,190 @@
+"""What the use cases need from the world, named by role.
+
+Every method that reaches a network raises `Unavailable` when the outcome is not known, and only then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from order_engine.domain.events import Event
+from order_engine.domain.orders import Order, Status
+from order_engine.domain.quotes import Quote, Swap
+from order_engine.domain.summaries import OrderSummary
+from order_engine.domain.transactions import Draft, Outcome, Transaction
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """UTC, cut to milliseconds."""
+        ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class Randomness(Protocol):
+    def token(self) -> str:
+        """A fresh unguessable identifier."""
+        ...
+
+    def uniform(self, low: float, high: float) -> float: ...
+
+
+class OrderRepository(Protocol):
+    """The live orders: state machine, claim, fence and idempotency record in one."""
+
+    async def add(self, order: Order) -> Order | None:
+        """Store a new order; returns None, or the order that already has this id, unchanged."""
+        ...
+
+    async def get(self, order_id: str) -> Order | None:
+        """The order as of every write that has returned (a consistent read)."""
+        ...
+
+    async def save(self, before: Order, after: Order) -> None:
+        """Replace `before` by `after`, or raise `StateChanged` when `before` is not the stored state any more.
+
+        Two states are the same when fence and sequence are. Finding `after` itself stored is success: the write had
+        succeeded and its answer was lost, so saving again after `Unavailable` is safe.
+        """
+        ...
+
+    async def live(self, *, user_id: str | None, before: Position | None, limit: int) -> list[Order]:
+        """Orders that are not in the history yet, newest first; eventually consistent."""
+        ...
+
+    async def sequences(self, order_ids: Iterable[str]) -> dict[str, int]:
+        """The last sequence of each order that is known."""
+        ...
+
+
+class OrderQueue(Protocol):
+    async def send(
+        self, order_id: str, *, delay_seconds: int = 0, deferrals: int = 0, record_only: bool = False
+    ) -> None:
+        """Say "look at this order", under a fresh token."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A request to bring one connection up to date with one order and then keep it so."""
+
+    order_id: str
+    connection_id: str
+    after: int
+    tries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame for one connection, to be sent when its turn comes."""
+
+    connection_id: str
+    body: Mapping[str, object]
+    tries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StatusMessage:
+    """One event of an order, for everyone who watches the order or its user."""
+
+    order_id: str
+    user_id: str | None
+    event: Event
+
+
+class StatusQueue(Protocol):
+    """First in, first out for each order."""
+
+    async def publish(self, order: Order, events: Sequence[Event]) -> None:
+        """Put the events on the queue in their order; an event that is there already is not doubled."""
+        ...
+
+    async def request_replay(self, replay: Replay) -> None: ...
+
+    async def send_frame(self, frame: Frame) -> None: ...
+
+
+class Venue(Protocol):
+    """Where a swap can be priced. Implementations answer within their own time or raise `QuoteFailed`."""
+
+    name: str
+
+    async def quote(self, swap: Swap) -> Quote: ...
+
+
+class Chain(Protocol):
+    async def height(self) -> int:
+        """The newest block's height."""
+        ...
+
+    def sign(self, draft: Draft) -> Transaction:
+        """Build and sign; pure: the same draft gives the same signature."""
+        ...
+
+    async def send(self, transaction: Transaction) -> None:
+        """Relay the signed bytes. Returning means relayed, not landed; sending the same bytes again is harmless."""
+        ...
+
+    async def look_up(self, transaction: Transaction) -> Outcome:
+        """What became of it. Reads the height first and the signature second, so `Dead` is final."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place in the list of all orders by age; the order's id breaks ties."""
+
+    created_at: datetime
+    order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFilter:
+    status: Status | None = None
+    type: str | None = None
+    user_id: str | None = None
+    pair: tuple[str, str] | None = None
+    """(token in, token out)"""
+    since: datetime | None = None
+    until: datetime | None = None
+    """Half open: since <= created_at < until."""
+
+
+class History(Protocol):
+    """Finished orders with all their events."""
+
+    async def record(self, order: Order) -> None:
+        """Store the finished order and its events in one transaction. Idempotent; a higher sequence wins."""
+        ...
+
+    async def get(self, order_id: str) -> tuple[OrderSummary, list[Event]] | None: ...
+
+    async def find(self, filter: OrderFilter, *, before: Position | None, limit: int) -> list[OrderSummary]:
+        """Newest first, strictly older than `before`."""
+        ...
+
+    async def check(self) -> None:
+        """Raises `Unavailable` unless the database answers."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    connection_id: str
+    connected_at: datetime
+    user_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """`through` is the last sequence that was sent to the connection; None until its replay has run."""
+
+    order_id: str
+    connection_id: str
+    connected_at: datetime
+    through: int | None = None
