@@ -6,6 +6,7 @@ EngineError
 ├── OrderNotFound
 ├── IllegalTransition       a bug: the state machine has no such arrow
 ├── StateChanged            another worker wrote the order first
+├── ConnectionGone          the client has left
 ├── Unavailable             a dependency is away; nothing is known about the order
 └── AttemptFailed           this attempt at swapping is over
     └── QuoteFailed         one venue has no answer
@@ -69,6 +70,12 @@ class StateChanged(EngineError):
 
     code = ErrorCode.INTERNAL
     retryable = True
+
+
+class ConnectionGone(EngineError):
+    """Nobody is at the other end of this connection, or not yet."""
+
+    code = "CONNECTION_GONE"
 
 
 class Unavailable(EngineError):

@@ -175,6 +175,8 @@ class History(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Connection:
+    """An open WebSocket. `user_id` follows all orders submitted with that `userId`."""
+
     connection_id: str
     connected_at: datetime
     user_id: str | None = None
@@ -182,9 +184,49 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """`through` is the last sequence that was sent to the connection; None until its replay has run."""
+    """One connection watches one order. `through` is the last sequence sent to it; None until its replay has run."""
 
     order_id: str
     connection_id: str
     connected_at: datetime
     through: int | None = None
+
+
+class ConnectionRepository(Protocol):
+    async def add(self, connection: Connection) -> None: ...
+
+    async def get(self, connection_id: str) -> Connection | None: ...
+
+    async def remove(self, connection_id: str) -> None:
+        """Forget this connection and all its subscriptions."""
+        ...
+
+    async def subscribe(self, subscription: Subscription) -> None:
+        """Store the subscription, replacing an earlier one of the same connection to the same order."""
+        ...
+
+    async def advance(self, subscription: Subscription, through: int) -> None:
+        """Note what was sent. Does nothing when the subscription has been removed meanwhile."""
+        ...
+
+    async def unsubscribe(self, order_id: str, connection_id: str) -> None: ...
+
+    async def subscribed_orders(self, connection_id: str) -> list[str]:
+        """Ids of the orders that this connection watches; eventually consistent."""
+        ...
+
+    async def watchers(self, order_id: str) -> list[Subscription]:
+        """Everyone who watches this order."""
+        ...
+
+    async def followers(self, user_id: str) -> list[Connection]:
+        """Everyone who follows this user's orders."""
+        ...
+
+
+class Sockets(Protocol):
+    """The way back to the clients."""
+
+    async def post(self, connection_id: str, frame: Mapping[str, object]) -> None:
+        """Send one frame. Raises `ConnectionGone` when nobody is there, `Unavailable` when it may be tried again."""
+        ...
