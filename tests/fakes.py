@@ -292,8 +292,8 @@ class InMemoryConnections:
     async def subscribe(self, subscription: Subscription) -> None:
         self.subscriptions[subscription.order_id, subscription.connection_id] = subscription
 
-    async def advance(self, subscription: Subscription, through: int) -> None:
-        key = (subscription.order_id, subscription.connection_id)
+    async def advance(self, order_id: str, connection_id: str, through: int) -> None:
+        key = (order_id, connection_id)
         if key in self.subscriptions:
             self.subscriptions[key] = replace(self.subscriptions[key], through=through)
 

@@ -4,6 +4,7 @@ EngineError
 ├── InvalidOrder            the request is wrong; names the field
 ├── IdempotencyKeyReused    the key belongs to another request
 ├── OrderNotFound
+├── TooManySubscriptions    one connection watches too many orders
 ├── IllegalTransition       a bug: the state machine has no such arrow
 ├── StateChanged            another worker wrote the order first
 ├── ConnectionGone          the client has left
@@ -59,6 +60,10 @@ class IdempotencyKeyReused(EngineError):
 
 class OrderNotFound(EngineError):
     code = "ORDER_NOT_FOUND"
+
+
+class TooManySubscriptions(EngineError):
+    code = "TOO_MANY_SUBSCRIPTIONS"
 
 
 class IllegalTransition(EngineError):

@@ -55,12 +55,15 @@ def limit_fact(swap: Swap, limit: int) -> Event:
 
 
 def building(answers: Mapping[str, VenueAnswer], route: Route) -> Event:
+    """`quote` is the chosen venue's entry of `quotes`, where clients of other engines look for it."""
+    quotes = [_answer(dex, answer) for dex, answer in answers.items()]
     return {
         "message": f"Route chosen: {route.dex}",
         "dex": route.dex,
         "reason": route.reason,
         "route": [_leg(leg) for leg in route.legs],
-        "quotes": [_answer(dex, answer) for dex, answer in answers.items()],
+        "quotes": quotes,
+        "quote": next((quote for quote in quotes if quote["dex"] == route.dex), None),
         "priceImpactBps": bps(route.impact_bps),
     }
 
@@ -76,13 +79,16 @@ def submitted(swap: Swap, transaction: Transaction, limit: int, dex: str) -> Eve
 
 
 def confirmed(swap: Swap, route: Route, signature: str, fill: Landed) -> Event:
+    """`finalPrice` is `executedPrice` under the name that clients of other engines look for."""
+    executed_price = price(swap, fill.amount_in, fill.amount_out)
     return {
         "message": f"Swapped on {route.dex}",
         "dex": route.dex,
         "txHash": signature,
         "amountIn": amount(fill.amount_in, swap.token_in),
         "amountOut": amount(fill.amount_out, swap.token_out),
-        "executedPrice": price(swap, fill.amount_in, fill.amount_out),
+        "executedPrice": executed_price,
+        "finalPrice": executed_price,
         "fees": {
             "venues": [
                 {"dex": dex, "token": token, "amount": amount(units, token)} for dex, token, units in fill.venue_fees
@@ -95,11 +101,21 @@ def confirmed(swap: Swap, route: Route, signature: str, fill: Landed) -> Event:
     }
 
 
-def failure(error: AttemptFailed, *, code: ErrorCode, retry_at: datetime | None = None) -> Event:
+def failure(
+    error: AttemptFailed,
+    *,
+    code: ErrorCode,
+    retry_at: datetime | None = None,
+    answers: Mapping[str, VenueAnswer] | None = None,
+) -> Event:
     """Facts of a failed order, and of a pending one whose attempt failed (then with `retryAt`)."""
-    facts: Event = {"error": error.detail, "errorCode": code, "retryable": retry_at is not None}
+    facts: Event = {"error": error.detail, "errorCode": code.value, "retryable": retry_at is not None}
+    if code != error.reason:
+        facts["lastErrorCode"] = error.reason.value
     if retry_at is not None:
         facts["retryAt"] = timestamp(retry_at)
+    if answers:
+        facts["quotes"] = [_answer(dex, answer) for dex, answer in answers.items()]
     return facts
 
 
@@ -124,7 +140,7 @@ def _leg(leg: Leg) -> Event:
 
 def _answer(dex: str, answer: VenueAnswer) -> Event:
     if not isinstance(answer, Quote):
-        return {"dex": dex, "error": answer.detail, "errorCode": answer.reason}
+        return {"dex": dex, "error": answer.detail, "errorCode": answer.reason.value}
     return {
         "dex": dex,
         "pool": answer.pool,

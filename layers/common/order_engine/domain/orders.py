@@ -6,6 +6,7 @@ and raises `IllegalTransition` where the table has no such arrow. Nothing here r
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -18,6 +19,8 @@ from order_engine.domain.quotes import Route, Swap, VenueAnswer
 from order_engine.domain.transactions import Landed, Transaction
 
 MAX_ATTEMPTS = 3
+
+Answers = Mapping[str, VenueAnswer]
 
 
 class Status(StrEnum):
@@ -137,6 +140,10 @@ class Order:
         """Failed after its last attempt, so that a replay may give it a fresh set."""
         return self.status is Status.FAILED and self.events[-1]["errorCode"] == ErrorCode.ATTEMPTS_EXHAUSTED
 
+    @property
+    def is_last_attempt(self) -> bool:
+        return self.attempt == MAX_ATTEMPTS
+
     def events_after(self, sequence: int) -> tuple[Event, ...]:
         return self.events[max(sequence, 0) :]
 
@@ -165,7 +172,7 @@ class Order:
             return held
         return held._moved(Status.ROUTING, at, {"message": "Comparing venues"})
 
-    def routed(self, answers: dict[str, VenueAnswer], route: Route, at: datetime) -> Self:
+    def routed(self, answers: Answers, route: Route, at: datetime) -> Self:
         """The first accepted quote fixes the floor, unless the client did."""
         limit = self.limit
         if limit is None:
@@ -186,23 +193,27 @@ class Order:
         facts = events.confirmed(self.request.swap, self.route, self.transaction.signature, fill)
         return self._settled()._moved(Status.CONFIRMED, at, facts)
 
-    def retrying(self, error: AttemptFailed, retry_at: datetime, at: datetime) -> Self:
-        """The attempt failed and another will follow at `retry_at`."""
-        facts = self._failed_transaction() | events.failure(error, code=error.reason, retry_at=retry_at)
+    def retrying(
+        self, error: AttemptFailed, retry_at: datetime, at: datetime, *, answers: Answers | None = None
+    ) -> Self:
+        """The attempt failed and another will follow at `retry_at`. `answers` are the quotes that led to it."""
+        facts = self._attempted() | events.failure(error, code=error.reason, retry_at=retry_at, answers=answers)
         facts["message"] = f"Attempt {self.attempt} failed; trying again"
         moved = replace(self._settled(), retry_at=retry_at)._moved(Status.PENDING, at, facts)
         return replace(moved, failed_attempts=self.failed_attempts + 1)
 
-    def failed(self, error: AttemptFailed, at: datetime, *, code: ErrorCode | None = None) -> Self:
-        facts = self._failed_transaction() | events.failure(error, code=code or error.reason)
-        facts["message"] = f"Order failed: {error.detail}"
+    def failed(self, error: AttemptFailed, at: datetime, *, answers: Answers | None = None) -> Self:
+        """For good: the error leaves no hope, or this was the last attempt."""
+        code = ErrorCode.ATTEMPTS_EXHAUSTED if error.may_work and self.is_last_attempt else error.reason
+        facts = self._attempted() | events.failure(error, code=code, answers=answers)
+        facts["message"] = f"Order failed at attempt {self.attempt} of {MAX_ATTEMPTS}"
         moved = self._settled()._moved(Status.FAILED, at, facts)
         return replace(moved, failed_attempts=self.failed_attempts + 1)
 
-    def expired(self, at: datetime) -> Self:
+    def expired(self, claim_id: str, at: datetime) -> Self:
         error = AttemptFailed(ErrorCode.ORDER_EXPIRED, "The order expired before it was submitted", may_work=False)
-        facts = events.failure(error, code=ErrorCode.ORDER_EXPIRED) | {"message": error.detail}
-        return self._settled()._moved(Status.EXPIRED, at, facts)
+        facts = events.failure(error, code=error.reason) | {"message": "Order expired"}
+        return replace(self._settled(), claim_id=claim_id)._moved(Status.EXPIRED, at, facts)
 
     def replayed(self, claim_id: str, at: datetime) -> Self:
         """A fresh set of attempts under the old floor."""
@@ -218,7 +229,7 @@ class Order:
     def _settled(self) -> Self:
         return replace(self, transaction=None, lease=None, retry_at=None)
 
-    def _failed_transaction(self) -> Event:
+    def _attempted(self) -> Event:
         facts: dict[str, Any] = {}
         if self.transaction is not None:
             facts["signature"] = self.transaction.signature

@@ -1,0 +1,239 @@
+"""Live orders, connections and subscriptions in one DynamoDB table. Its keys are explained in `keys`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from heapq import merge
+from itertools import islice
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from order_engine.adapters import items, keys
+from order_engine.adapters.aws import call, error_code
+from order_engine.adapters.items import Item
+from order_engine.domain.errors import StateChanged
+from order_engine.domain.orders import Order
+from order_engine.service.ports import Connection, Position, Subscription
+
+DEPENDENCY = "DynamoDB"
+
+_REFUSED = "ConditionalCheckFailedException"
+_KEYS_PER_BATCH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class DynamoOrders:
+    """`OrderRepository` on DynamoDB."""
+
+    client: Any
+    table: str
+
+    async def add(self, order: Order) -> Order | None:
+        try:
+            await call(
+                DEPENDENCY,
+                self.client.put_item,
+                TableName=self.table,
+                Item=items.new_order(order),
+                ConditionExpression="attribute_not_exists(pk)",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            return items.order(_stored(error))
+        return None
+
+    async def get(self, order_id: str) -> Order | None:
+        answer = await call(
+            DEPENDENCY, self.client.get_item, TableName=self.table, Key=keys.order(order_id), ConsistentRead=True
+        )
+        return items.order(answer["Item"]) if "Item" in answer else None
+
+    async def save(self, before: Order, after: Order) -> None:
+        try:
+            await call(DEPENDENCY, self.client.update_item, **self._update(before, after))
+        except ClientError as error:
+            stored = items.order(_stored(error))
+            # The write under this very claim is there: it had succeeded, and only its answer was lost.
+            if (stored.fence, stored.sequence, stored.claim_id) != (after.fence, after.sequence, after.claim_id):
+                raise StateChanged(after.order_id) from error
+
+    def _update(self, before: Order, after: Order) -> Item:
+        state = items.order_state(after)
+        assignments = [f"#{name} = :{name}" for name, value in state.items() if value is not None]
+        removals = [f"#{name}" for name, value in state.items() if value is None]
+        new_events = items.order_events(after, after=before.sequence)
+        values = {f":{name}": value for name, value in state.items() if value is not None}
+        values |= {":knownFence": {"N": str(before.fence)}, ":knownSequence": {"N": str(before.sequence)}}
+        names = {f"#{name}": name for name in state}
+        if new_events:
+            assignments.append("#events = list_append(#events, :newEvents)")
+            values[":newEvents"] = {"L": new_events}
+            names["#events"] = "events"
+        return {
+            "TableName": self.table,
+            "Key": keys.order(after.order_id),
+            "UpdateExpression": f"SET {', '.join(assignments)}"
+            + (f" REMOVE {', '.join(removals)}" if removals else ""),
+            "ConditionExpression": "#fence = :knownFence AND #sequence = :knownSequence",
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": values,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+
+    async def live(self, *, user_id: str | None, before: Position | None, limit: int) -> list[Order]:
+        if user_id is None:
+            shards = [("live", "live", f"LIVE#{shard}") for shard in range(keys.LIVE_SHARDS)]
+        else:
+            shards = [("liveByUser", "liveUser", user_id)]
+        found = await asyncio.gather(*(self._newest(*shard, before, limit) for shard in shards))
+        newest = islice(merge(*found, key=lambda item: str(item["position"]["S"]), reverse=True), limit)
+        wanted = [{"pk": item["pk"], "sk": item["sk"]} for item in newest]
+        orders = [items.order(item) for item in await self._read_all(wanted)]
+        return sorted(orders, key=lambda order: (order.created_at, order.order_id), reverse=True)
+
+    async def _newest(self, index: str, partition: str, value: str, before: Position | None, limit: int) -> list[Item]:
+        condition, values = "#partition = :partition", {":partition": {"S": value}}
+        names = {"#partition": partition}
+        if before is not None:
+            condition += " AND #position < :before"
+            names["#position"] = "position"
+            values[":before"] = {"S": keys.position(before.created_at, before.order_id)}
+        answer = await call(
+            DEPENDENCY,
+            self.client.query,
+            TableName=self.table,
+            IndexName=index,
+            KeyConditionExpression=condition,
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues=values,
+            ScanIndexForward=False,
+            Limit=limit,
+        )
+        found: list[Item] = answer["Items"]
+        return found
+
+    async def sequences(self, order_ids: Iterable[str]) -> dict[str, int]:
+        wanted = [keys.order(order_id) for order_id in order_ids]
+        found = await self._read_all(
+            wanted, ProjectionExpression="orderId, #n", ExpressionAttributeNames={"#n": "sequence"}
+        )
+        return {item["orderId"]["S"]: int(item["sequence"]["N"]) for item in found}
+
+    async def _read_all(self, wanted: list[keys.Key], **projection: Any) -> list[Item]:
+        found: list[Item] = []
+        while wanted:
+            request = {"Keys": wanted[:_KEYS_PER_BATCH], "ConsistentRead": True, **projection}
+            answer = await call(DEPENDENCY, self.client.batch_get_item, RequestItems={self.table: request})
+            found += answer["Responses"].get(self.table, [])
+            unprocessed = answer.get("UnprocessedKeys", {}).get(self.table, {}).get("Keys", [])
+            wanted = unprocessed + wanted[_KEYS_PER_BATCH:]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class DynamoConnections:
+    """`ConnectionRepository` on DynamoDB."""
+
+    client: Any
+    table: str
+
+    async def add(self, connection: Connection) -> None:
+        await self._put(items.new_connection(connection))
+        if connection.user_id is not None:
+            await self._put(items.new_follower(connection.user_id, connection))
+
+    async def get(self, connection_id: str) -> Connection | None:
+        answer = await call(
+            DEPENDENCY,
+            self.client.get_item,
+            TableName=self.table,
+            Key=keys.connection(connection_id),
+            ConsistentRead=True,
+        )
+        return items.connection(connection_id, answer["Item"]) if "Item" in answer else None
+
+    async def remove(self, connection_id: str) -> None:
+        connection = await self.get(connection_id)
+        leftovers = [keys.subscription(order, connection_id) for order in await self.subscribed_orders(connection_id)]
+        if connection is not None and connection.user_id is not None:
+            leftovers.append(keys.follower(connection.user_id, connection_id))
+        await asyncio.gather(*(self._delete(key) for key in leftovers))
+        # Last, so that a crash in between leaves what finds the rest.
+        await self._delete(keys.connection(connection_id))
+
+    async def subscribe(self, subscription: Subscription) -> None:
+        await self._put(items.new_subscription(subscription))
+
+    async def advance(self, order_id: str, connection_id: str, through: int) -> None:
+        try:
+            await call(
+                DEPENDENCY,
+                self.client.update_item,
+                TableName=self.table,
+                Key=keys.subscription(order_id, connection_id),
+                UpdateExpression="SET through = :through",
+                ConditionExpression="attribute_exists(pk)",
+                ExpressionAttributeValues={":through": {"N": str(through)}},
+            )
+        except ClientError as error:
+            if error_code(error) != _REFUSED:
+                raise
+
+    async def unsubscribe(self, order_id: str, connection_id: str) -> None:
+        await self._delete(keys.subscription(order_id, connection_id))
+
+    async def subscribed_orders(self, connection_id: str) -> list[str]:
+        found = await self._query(
+            IndexName="byConnection",
+            KeyConditionExpression="connectionId = :connection",
+            ExpressionAttributeValues={":connection": {"S": connection_id}},
+        )
+        return [item["orderId"]["S"] for item in found]
+
+    async def watchers(self, order_id: str) -> list[Subscription]:
+        found = await self._query(
+            KeyConditionExpression="pk = :order AND begins_with(sk, :prefix)",
+            ExpressionAttributeValues={
+                ":order": keys.order(order_id)["pk"],
+                ":prefix": {"S": keys.SUBSCRIPTION_PREFIX},
+            },
+            ConsistentRead=True,
+        )
+        return [items.subscription(item) for item in found]
+
+    async def followers(self, user_id: str) -> list[Connection]:
+        found = await self._query(
+            KeyConditionExpression="pk = :user AND begins_with(sk, :prefix)",
+            ExpressionAttributeValues={
+                ":user": keys.follower(user_id, "")["pk"],
+                ":prefix": {"S": keys.CONNECTION_PREFIX},
+            },
+            ConsistentRead=True,
+        )
+        return [items.follower(user_id, item) for item in found]
+
+    async def _put(self, item: Item) -> None:
+        await call(DEPENDENCY, self.client.put_item, TableName=self.table, Item=item)
+
+    async def _delete(self, key: keys.Key) -> None:
+        await call(DEPENDENCY, self.client.delete_item, TableName=self.table, Key=key)
+
+    async def _query(self, **parameters: Any) -> list[Item]:
+        found: list[Item] = []
+        while True:
+            answer = await call(DEPENDENCY, self.client.query, TableName=self.table, **parameters)
+            found += answer["Items"]
+            if "LastEvaluatedKey" not in answer:
+                return found
+            parameters["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+
+def _stored(error: ClientError) -> Item:
+    """What a refused condition found in the table; any other error goes on."""
+    if error_code(error) != _REFUSED:
+        raise error
+    item: Item = error.response["Item"]  # type: ignore[typeddict-item]
+    return item

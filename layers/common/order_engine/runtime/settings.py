@@ -1,0 +1,42 @@
+"""Settings come from environment variables, once, at init. A missing or malformed one stops the function there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+class BadSetting(Exception):
+    """Names the variable that is missing or makes no sense."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    variables: Mapping[str, str]
+
+    def text(self, name: str) -> str:
+        value = self.variables.get(name, "")
+        if not value:
+            raise BadSetting(f"environment variable {name} is not set")
+        return value
+
+    def integer(self, name: str) -> int:
+        try:
+            return int(self.text(name))
+        except ValueError:
+            raise BadSetting(f"environment variable {name} is not a whole number") from None
+
+    def rate(self, name: str) -> float:
+        """A probability, 0 to 1."""
+        try:
+            rate = float(self.text(name))
+        except ValueError:
+            raise BadSetting(f"environment variable {name} is not a number") from None
+        if not 0 <= rate <= 1:
+            raise BadSetting(f"environment variable {name} is not between 0 and 1")
+        return rate
+
+    @property
+    def has_fault_points(self) -> bool:
+        """Only where the AWS endpoint is not AWS: a deployed stack cannot be told to fail."""
+        return self.variables.get("FAULT_POINTS") == "on" and bool(self.variables.get("AWS_ENDPOINT_URL"))

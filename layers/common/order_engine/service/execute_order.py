@@ -1,0 +1,427 @@
+"""Execute one order: at most one swap, whatever crashes, comes twice or gets lost.
+
+A queue message only says "look at this order"; the stored order says what there is to do. The protocol, in order:
+
+1. claim      a lease and a higher fence; every later write is refused once somebody else has claimed
+2. look       a transaction on record is looked up before anything new is made
+3. route      all venues at once; best net output; the floor of the first accepted quote stands for good
+4. sign       the signature is known before anything is sent
+5. write      signature and bytes are on record before they are sent
+6. send       the same bytes, again and again, until the chain says landed, reverted or dead
+7. finish     confirmed, or the attempt is over: the next one waits, or the order has failed
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from order_engine.domain import routes
+from order_engine.domain.errors import (
+    AttemptFailed,
+    ErrorCode,
+    OrderNotFound,
+    QuoteFailed,
+    StateChanged,
+    Unavailable,
+)
+from order_engine.domain.events import amount
+from order_engine.domain.orders import Lease, Order, Status
+from order_engine.domain.quotes import SwapMode, VenueAnswer
+from order_engine.domain.transactions import (
+    BLOCKS_TO_LIVE,
+    Dead,
+    Draft,
+    Landed,
+    Outcome,
+    Reverted,
+    Transaction,
+    Unknown,
+)
+from order_engine.service.ports import (
+    Chain,
+    Clock,
+    History,
+    OrderQueue,
+    OrderRepository,
+    Randomness,
+    StatusQueue,
+    Venue,
+)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderMessage:
+    """One delivery of a message. A redriven message keeps its `token` but is a new message with a new `sent_at`."""
+
+    order_id: str
+    token: str
+    message_id: str
+    sent_at: datetime
+    receive_count: int
+    deferrals: int = 0
+    """How often it was put off for reasons that were not the order's fault."""
+    record_only: bool = False
+    """Sent only to bring a finished order into the history."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The message has served and may be deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Back:
+    """The message must come back after so many seconds, or move to the dead-letter queue if it may not any more."""
+
+    after_seconds: int
+
+
+Verdict = Done | Back
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionPolicy:
+    quote_timeout_seconds: float = 1.0
+    max_impact_bps: Decimal = Decimal(1_000)
+    backoff_base_seconds: float = 2.0
+    backoff_cap_seconds: float = 30.0
+    look_up_every_seconds: float = 0.4
+    """One slot: the chain has nothing new more often than that."""
+    resend_every_seconds: float = 2.0
+    reserve_seconds: float = 3.0
+    """Kept at the end of an invocation for giving the order back in order."""
+    max_receives: int = 3
+    """The queue's `maxReceiveCount`: at the last receive only a copy of the message can come back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecuteOrder:
+    """The use case: one message in, one verdict out. Raises `OrderNotFound` for a message of no order."""
+
+    orders: OrderRepository
+    queue: OrderQueue
+    statuses: StatusQueue
+    history: History
+    venues: Sequence[Venue]
+    chain: Chain
+    clock: Clock
+    randomness: Randomness
+    policy: ExecutionPolicy = field(default_factory=ExecutionPolicy)
+
+    async def __call__(self, message: OrderMessage, deadline: datetime) -> Verdict:
+        """`deadline` is when the invocation ends: the lease lasts until then, and no longer."""
+        return await _Visit(self, message, deadline).run()
+
+
+class _OutcomeUnknown(Exception):
+    """The invocation ends before the chain has said what became of the transaction."""
+
+
+class _Visit:
+    """One message meets its order."""
+
+    def __init__(self, engine: ExecuteOrder, message: OrderMessage, deadline: datetime) -> None:
+        self._engine = engine
+        self._message = message
+        self._deadline = deadline
+        self._order: Order
+        self._held_until: datetime | None = None
+        self._answers: dict[str, VenueAnswer] = {}
+        self._sending: asyncio.Task[bool] | None = None
+
+    async def run(self) -> Verdict:
+        try:
+            return await self._until_settled()
+        except (Unavailable, _OutcomeUnknown) as error:
+            logger.warning("order deferred", extra=self._facts(reason=str(error) or "outcome unknown"))
+            return await self._defer()
+        finally:
+            await self._sent()
+
+    async def _until_settled(self) -> Verdict:
+        while True:
+            try:
+                return await self._look()
+            except StateChanged:
+                # Somebody else wrote the order first. What is stored now decides; it has moved on, so this ends.
+                logger.info("order changed under this worker", extra=self._facts())
+                await self._sent()
+
+    async def _look(self) -> Verdict:
+        order = await self._engine.orders.get(self._message.order_id)
+        if order is None:
+            raise OrderNotFound(self._message.order_id)
+        self._order, self._held_until = order, None
+        now = self._engine.clock.now()
+        if order.status.is_terminal:
+            return await self._replay() if self._is_replay() else await self._settle()
+        if order.lease is not None and order.is_leased(now):
+            if order.lease.message_id != self._message.message_id:
+                return Done()
+            return await self._come_back(order.lease.until)
+        if order.retry_at is not None and order.retry_at > now:
+            return await self._come_back(order.retry_at)
+        if order.is_expired(now):
+            return await self._expire()
+        return await self._execute()
+
+    async def _replay(self) -> Verdict:
+        await self._move(self._order.replayed(self._engine.randomness.token(), self._engine.clock.now()))
+        return await self._execute()
+
+    def _is_replay(self) -> bool:
+        """An operator's: sent after the order failed, with a body that had been claimed before."""
+        order, message = self._order, self._message
+        return (
+            order.is_exhausted
+            and not message.record_only
+            and message.token in order.claimed_tokens
+            and message.sent_at > order.updated_at
+        )
+
+    # Steps 1 to 7
+
+    async def _execute(self) -> Verdict:
+        await self._claim()
+        try:
+            if self._order.transaction is None:
+                await self._route()
+                if self._order.is_expired(self._engine.clock.now()):
+                    return await self._expire()
+                await self._write_ahead()
+            await self._confirm()
+        except AttemptFailed as error:
+            return await self._end_attempt(error)
+        return await self._settle()
+
+    async def _claim(self) -> None:
+        # Before the write: should its answer be lost, the lease counts as taken.
+        self._held_until = self._deadline
+        lease = Lease(
+            claim_id=self._engine.randomness.token(),
+            message_id=self._message.message_id,
+            token=self._message.token,
+            until=self._deadline,
+        )
+        await self._move(self._order.claimed(lease, self._engine.clock.now()))
+
+    async def _route(self) -> None:
+        swap = self._order.request.swap
+        answers = await asyncio.gather(*(self._ask(venue) for venue in self._engine.venues))
+        self._answers = {venue.name: answer for venue, answer in zip(self._engine.venues, answers, strict=True)}
+        route = routes.choose(swap, self._answers, self._engine.policy.max_impact_bps)
+        routed = self._order.routed(self._answers, route, self._engine.clock.now())
+        assert routed.limit is not None
+        if not swap.keeps(routed.limit, route.amount_in, route.amount_out):
+            raise _floor_unreachable(routed, routed.limit)
+        logger.info("route chosen", extra=self._facts(dex=route.dex, reason=route.reason))
+        await self._move(routed)
+
+    async def _ask(self, venue: Venue) -> VenueAnswer:
+        timeout = self._engine.policy.quote_timeout_seconds
+        try:
+            async with asyncio.timeout(timeout):
+                return routes.check(self._order.request.swap, await venue.quote(self._order.request.swap))
+        except QuoteFailed as failure:
+            return failure
+        except TimeoutError:
+            detail = f"{venue.name} did not answer within {timeout:g} s"
+            return QuoteFailed(ErrorCode.VENUE_TIMEOUT, detail, may_work=True)
+        except Unavailable:
+            return QuoteFailed(ErrorCode.VENUE_UNAVAILABLE, f"{venue.name} is unavailable", may_work=True)
+
+    async def _write_ahead(self) -> None:
+        order, chain = self._order, self._engine.chain
+        assert order.route is not None
+        assert order.limit is not None
+        draft = Draft(
+            memo=f"{order.order_id}:{order.fence}",
+            swap=order.request.swap,
+            legs=order.route.legs,
+            limit=order.limit,
+            last_valid_block_height=await chain.height() + BLOCKS_TO_LIVE,
+        )
+        await self._move(order.submitted(chain.sign(draft), self._engine.clock.now()))
+
+    async def _confirm(self) -> None:
+        """Send and look until the chain has decided. Silence of the chain decides nothing."""
+        transaction, clock, policy = self._order.transaction, self._engine.clock, self._engine.policy
+        assert transaction is not None
+        send_at = clock.now()
+        while True:
+            if clock.now() >= send_at:
+                await self._send(transaction)
+                send_at = clock.now() + timedelta(seconds=policy.resend_every_seconds)
+            match await self._look_up(transaction):
+                case Landed() as fill:
+                    return await self._move(self._order.confirmed(fill, clock.now()))
+                case Reverted(dex=dex, venue_error=name, venue_code=number, reason=reason):
+                    raise AttemptFailed(reason, f"Reverted by {dex}: {name} ({number})", may_work=True)
+                case Dead():
+                    raise AttemptFailed(
+                        ErrorCode.TRANSACTION_EXPIRED, "The transaction did not land in its time", may_work=True
+                    )
+                case Unknown():
+                    await self._wait_for_the_chain()
+
+    async def _send(self, transaction: Transaction) -> None:
+        try:
+            await self._engine.chain.send(transaction)
+        except Unavailable:
+            logger.warning("send unanswered; may be on chain", extra=self._facts())
+
+    async def _look_up(self, transaction: Transaction) -> Outcome:
+        try:
+            return await self._engine.chain.look_up(transaction)
+        except Unavailable:
+            return Unknown()
+
+    async def _wait_for_the_chain(self) -> None:
+        policy = self._engine.policy
+        last_look = self._deadline - timedelta(seconds=policy.reserve_seconds + policy.look_up_every_seconds)
+        if self._engine.clock.now() >= last_look:
+            await self._move(self._order.released())
+            self._held_until = None
+            raise _OutcomeUnknown
+        await self._engine.clock.sleep(policy.look_up_every_seconds)
+
+    async def _end_attempt(self, error: AttemptFailed) -> Verdict:
+        """Retry later, under backoff with full jitter, or fail the order: nothing of it landed or can land."""
+        order, now, policy = self._order, self._engine.clock.now(), self._engine.policy
+        logger.warning(
+            "attempt failed", extra=self._facts(attempt=order.attempt, code=error.reason, error=error.detail)
+        )
+        answers = self._answers if order.status is Status.ROUTING else None
+        longest = policy.backoff_base_seconds * 2**order.failed_attempts
+        retry_at = now + timedelta(seconds=self._engine.randomness.uniform(0, longest))
+        expires_at = order.request.expires_at
+        is_too_late = expires_at is not None and retry_at >= expires_at
+        if order.is_last_attempt or is_too_late or not error.may_work:
+            await self._move(order.failed(error, now, answers=answers))
+            return await self._settle()
+        await self._move(order.retrying(error, retry_at, now, answers=answers))
+        return await self._come_back(retry_at)
+
+    async def _expire(self) -> Verdict:
+        await self._move(self._order.expired(self._engine.randomness.token(), self._engine.clock.now()))
+        return await self._settle()
+
+    async def _settle(self) -> Verdict:
+        """A finished order: send what is unsent, record what is unrecorded, and let go of it."""
+        order = self._order
+        self._publish()
+        is_recorded = order.is_recorded or await self._record()
+        await self._sent()
+        settled = replace(self._order, recorded_through=order.sequence if is_recorded else order.recorded_through)
+        is_stored = settled == order or await self._let_go(order, settled)
+        is_settled = is_stored and settled.is_recorded and settled.sent_through == settled.sequence
+        verdict = Done() if is_settled else await self._defer(record_only=True)
+        if order.is_exhausted and self._message.token in order.claimed_tokens:
+            # Reported as failed until the queue has moved it, so that there is always one to replay.
+            return Back(0)
+        return verdict
+
+    async def _let_go(self, order: Order, settled: Order) -> bool:
+        try:
+            await self._save(order, settled)
+        except Unavailable:
+            return False
+        return True
+
+    async def _record(self) -> bool:
+        try:
+            await self._engine.history.record(self._order)
+        except Unavailable:
+            logger.warning("history unavailable", extra=self._facts())
+            return False
+        return True
+
+    # Writing, telling, coming back
+
+    async def _move(self, after: Order) -> None:
+        """Store one step, then tell it. The telling overlaps with whatever comes next."""
+        await self._sent()
+        after = replace(after, sent_through=self._order.sent_through)
+        await self._save(self._order, after)
+        self._order = after
+        self._publish()
+
+    async def _save(self, before: Order, after: Order) -> None:
+        for pause in (0.1, 0.4):
+            try:
+                return await self._engine.orders.save(before, after)
+            except Unavailable:
+                await self._engine.clock.sleep(pause)
+        return await self._engine.orders.save(before, after)
+
+    def _publish(self) -> None:
+        if self._order.sent_through < self._order.sequence:
+            self._sending = asyncio.create_task(self._send_events(self._order))
+
+    async def _send_events(self, order: Order) -> bool:
+        try:
+            await self._engine.statuses.publish(order, order.events_after(order.sent_through))
+        except Unavailable:
+            return False
+        return True
+
+    async def _sent(self) -> bool:
+        """Wait for the telling under way; whether everything so far is on the status queue."""
+        if self._sending is not None:
+            sending, self._sending = self._sending, None
+            if await sending:
+                self._order = replace(self._order, sent_through=self._order.sequence)
+        return self._order.sent_through == self._order.sequence
+
+    async def _come_back(self, at: datetime) -> Verdict:
+        await self._sent()
+        delay = math.ceil((at - self._engine.clock.now()).total_seconds())
+        if self._message.receive_count < self._engine.policy.max_receives:
+            return Back(max(delay, 0))
+        return await self._send_copy(delay, self._message.deferrals)
+
+    async def _defer(self, *, record_only: bool = False) -> Verdict:
+        """Not the order's fault: spend neither its attempts nor the message's receives."""
+        clock, policy = self._engine.clock, self._engine.policy
+        longest = min(policy.backoff_cap_seconds, policy.backoff_base_seconds * 2**self._message.deferrals)
+        delay = self._engine.randomness.uniform(0, longest)
+        if self._held_until is not None and not record_only:
+            # A copy that met this very lease would take the order for somebody else's and end.
+            delay = max(delay, (self._held_until - clock.now()).total_seconds() + 1)
+        return await self._send_copy(math.ceil(delay), self._message.deferrals + 1, record_only=record_only)
+
+    async def _send_copy(self, delay_seconds: int, deferrals: int, *, record_only: bool = False) -> Verdict:
+        delay_seconds = max(delay_seconds, 1)
+        try:
+            await self._engine.queue.send(
+                self._message.order_id,
+                delay_seconds=delay_seconds,
+                deferrals=deferrals,
+                record_only=record_only or self._message.record_only,
+            )
+        except Unavailable:
+            return Back(delay_seconds)
+        return Done()
+
+    def _facts(self, **facts: object) -> dict[str, object]:
+        return {"order_id": self._message.order_id, "message_id": self._message.message_id, **facts}
+
+
+def _floor_unreachable(order: Order, limit: int) -> AttemptFailed:
+    swap, route = order.request.swap, order.route
+    assert route is not None
+    if swap.mode is SwapMode.EXACT_IN:
+        best, floor = amount(route.amount_out, swap.token_out), amount(limit, swap.token_out)
+        detail = f"The best quote gives {best} {swap.token_out}, below the minimum of {floor}"
+    else:
+        best, ceiling = amount(route.amount_in, swap.token_in), amount(limit, swap.token_in)
+        detail = f"The best quote takes {best} {swap.token_in}, above the maximum of {ceiling}"
+    return AttemptFailed(ErrorCode.SLIPPAGE_TOLERANCE_EXCEEDED, detail, may_work=True)
