@@ -1,0 +1,108 @@
+"""Errors as they cross a wire: RFC 9457 problem details, and the one table of HTTP statuses.
+
+A problem's `type` is about:blank, so its title is the HTTP status's own phrase and `code` says what went wrong.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from order_engine.domain.errors import EngineError, IdempotencyKeyReused, InvalidOrder, OrderNotFound, Unavailable
+
+PROBLEM_JSON = "application/problem+json"
+
+
+class FieldError(BaseModel):
+    """One thing that is wrong with a request, and where."""
+
+    model_config = ConfigDict(frozen=True)
+
+    pointer: str = Field(
+        description="JSON pointer into the body, as a URI fragment; or the name of a query parameter or header.",
+        examples=["#/amount", "limit", "Idempotency-Key"],
+    )
+    detail: str = Field(examples=["must be greater than zero"])
+
+    def __str__(self) -> str:
+        return self.detail if self.pointer == "#" else f"{self.pointer.removeprefix('#/')}: {self.detail}"
+
+
+class ValidationProblem(EngineError):
+    """The request is understood and wrong: `errors` names every field that is."""
+
+    code = "VALIDATION_FAILED"
+
+    def __init__(self, *errors: FieldError) -> None:
+        super().__init__("; ".join(map(str, errors)))
+        self.errors = errors
+
+
+class MalformedJson(ValidationProblem):
+    """The body is not JSON that says one thing only."""
+
+    code = "MALFORMED_JSON"
+
+
+class InvalidCursor(ValidationProblem):
+    """The cursor is not one that a list of orders gave out."""
+
+    code = "INVALID_CURSOR"
+
+
+class BodyTooLarge(EngineError):
+    code = "BODY_TOO_LARGE"
+
+
+class UnsupportedMediaType(EngineError):
+    code = "UNSUPPORTED_MEDIA_TYPE"
+
+
+HTTP_STATUS: dict[type[EngineError], HTTPStatus] = {
+    MalformedJson: HTTPStatus.BAD_REQUEST,
+    InvalidCursor: HTTPStatus.BAD_REQUEST,
+    OrderNotFound: HTTPStatus.NOT_FOUND,
+    BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    ValidationProblem: HTTPStatus.UNPROCESSABLE_ENTITY,
+    InvalidOrder: HTTPStatus.UNPROCESSABLE_ENTITY,
+    IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    EngineError: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+
+
+class Problem(BaseModel):
+    """An error answer (RFC 9457)."""
+
+    type: str = Field("about:blank", examples=["about:blank"])
+    title: str = Field(description="The HTTP status in words.", examples=["Unprocessable Entity"])
+    status: int = Field(examples=[422])
+    detail: str = Field(examples=["amount: must be greater than zero"])
+    instance: str = Field(description="The path that was asked for.", examples=["/api/orders"])
+    code: str = Field(description="What went wrong, for programs; it never changes.", examples=["VALIDATION_FAILED"])
+    retryable: bool = Field(description="Whether the same request may succeed later.")
+    request_id: str = Field(alias="requestId", description="Also in the x-request-id header; finds the log lines.")
+    errors: list[FieldError] = Field(description="Every field that is wrong; empty when no field is.")
+
+
+def http_status(error: EngineError) -> HTTPStatus:
+    """The status of the nearest class in the table."""
+    return next(HTTP_STATUS[kind] for kind in type(error).__mro__ if kind in HTTP_STATUS)
+
+
+def field_errors(error: EngineError) -> tuple[FieldError, ...]:
+    """The fields that an error names."""
+    if isinstance(error, ValidationProblem):
+        return error.errors
+    if isinstance(error, InvalidOrder):
+        return (FieldError(pointer=pointer(error.field), detail=error.detail),)
+    return ()
+
+
+def pointer(*path: str | int) -> str:
+    """The JSON pointer of a place in the body, as a URI fragment (RFC 6901 §6): "#/order/amount"."""
+    tokens = (quote(str(step).replace("~", "~0").replace("/", "~1"), safe="~") for step in path)
+    return "/".join(("#", *tokens))

@@ -1,0 +1,140 @@
+"""What the API answers with. Amounts and prices are decimal strings in whole tokens, times RFC 3339 in UTC."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AliasGenerator, BaseModel, ConfigDict, Field, PlainSerializer, computed_field
+from pydantic.alias_generators import to_camel
+
+from order_engine.domain.events import Event, timestamp
+from order_engine.domain.orders import PROGRESS, Status
+from order_engine.domain.summaries import OrderSummary
+from order_engine.domain.tokens import decimal_text
+
+DecimalText = Annotated[Decimal, PlainSerializer(decimal_text, return_type=str)]
+Timestamp = Annotated[datetime, PlainSerializer(timestamp, return_type=str)]
+
+
+class Response(BaseModel):
+    """Fields are always there; what is not known (yet) is null."""
+
+    model_config = ConfigDict(
+        frozen=True, from_attributes=True, alias_generator=AliasGenerator(serialization_alias=to_camel)
+    )
+
+
+class OrderAccepted(Response):
+    """The order is on record and will be executed."""
+
+    order_id: str
+    status: Status
+    message: str
+    timestamp: str
+    sequence: int
+
+    @classmethod
+    def of(cls, accepted: Event) -> Self:
+        """From the order's first event, so that every repetition of the request gets the same answer."""
+        return cls(
+            order_id=accepted["orderId"],
+            status=accepted["status"],
+            message=accepted["message"],
+            timestamp=accepted["timestamp"],
+            sequence=accepted["sequence"],
+        )
+
+
+class OrderResource(Response):
+    order_id: str
+    type: str
+    status: Status
+    user_id: str | None
+    client_order_id: str | None
+    token_in: str
+    token_out: str
+    swap_mode: str
+    amount: DecimalText
+    slippage_bps: int
+    expires_at: Timestamp | None
+    created_at: Timestamp
+    updated_at: Timestamp
+    sequence: int
+    attempts: int
+    dex: str | None
+    reason: str | None
+    route: list[dict[str, Any]] | None
+    min_amount_out: DecimalText | None
+    max_amount_in: DecimalText | None
+    amount_in: DecimalText | None
+    amount_out: DecimalText | None
+    executed_price: DecimalText | None
+    price_improvement_bps: DecimalText | None
+    fees: dict[str, Any] | None
+    transaction_hash: str | None = Field(serialization_alias="txHash")
+    error: str | None
+    error_code: str | None
+    retry_at: Timestamp | None
+
+    @computed_field
+    def progress(self) -> int:
+        return PROGRESS[self.status]
+
+    @classmethod
+    def of(cls, order: OrderSummary) -> Self:
+        return cls.model_validate(order)
+
+
+class OrderEvent(BaseModel):
+    """One visible change of an order. More fields come with the status; the documentation lists them."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, alias_generator=to_camel)
+
+    order_id: str
+    sequence: int
+    status: Status
+    progress: int
+    attempt: int
+    timestamp: str
+    message: str
+
+
+class OrderWithEvents(OrderResource):
+    events: list[OrderEvent]
+
+    @classmethod
+    def with_events(cls, order: OrderSummary, events: list[Event]) -> Self:
+        """The same object as in a list, and everything that has happened, oldest first."""
+        fields = {name: getattr(order, name) for name in OrderResource.model_fields}
+        return cls.model_validate({**fields, "events": [event_on_wire(event) for event in events]})
+
+
+class OrderPage(Response):
+    """Newest first. `nextCursor` gets the next page; null on the last one."""
+
+    orders: list[OrderResource]
+    next_cursor: str | None
+
+
+PartState = Literal["ok", "unavailable"]
+
+
+class Health(Response):
+    """`ok` when every part is. Orders are accepted and executed with `postgres` away; only finished ones wait."""
+
+    status: Literal["ok", "degraded"]
+    timestamp: Timestamp
+    parts: dict[str, PartState]
+
+
+def event_on_wire(event: Event) -> Event:
+    """The stored event, with two more names that clients of other engines read: `quote` and `finalPrice`."""
+    aliases: Event = {}
+    if "quotes" in event:
+        chosen = next((quote for quote in event["quotes"] if quote["dex"] == event.get("dex")), None)
+        aliases |= {"quote": chosen} if chosen is not None else {}
+    if "executedPrice" in event:
+        aliases["finalPrice"] = event["executedPrice"]
+    return event | aliases

@@ -1,0 +1,117 @@
+"""Accept an order: one conditional put is acceptance and idempotency at once; the sends after it may fail."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from uuid import UUID, uuid5
+
+from order_engine.domain.errors import IdempotencyKeyReused, InvalidOrder, Unavailable
+from order_engine.domain.orders import Order, Status, SwapRequest
+from order_engine.service.ports import Clock, OrderQueue, OrderRepository, Randomness, StatusQueue
+
+logger = logging.getLogger(__name__)
+
+PUBLIC = "public"
+"""The owner of orders that name no user."""
+
+MAX_LIFETIME = timedelta(days=30)
+
+_ORDER_IDS = UUID("6f2a1c9e-8f0e-5b5e-9d0b-2f6f4b1f7a61")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptOrder:
+    orders: OrderRepository
+    queue: OrderQueue
+    statuses: StatusQueue
+    clock: Clock
+    randomness: Randomness
+
+    async def __call__(self, request: SwapRequest, *, key: str | None = None) -> Order:
+        """The stored order: a new one, or the one that an earlier request with this key has made.
+
+        The key is the client's idempotency key; the request's `client_order_id` is another way to give it. Once this
+        returns, the order is durable, even when nobody could be told yet.
+        Raises `InvalidOrder`, `IdempotencyKeyReused`, or `Unavailable` (then nothing is known: try again with a key).
+        """
+        order = self._order(request, _one_key(key, request.client_order_id))
+        known = await self._known(order) if _is_untimely(request, order.created_at) else await self.orders.add(order)
+        if known is None:
+            await self._announce(order)
+            return order
+        if known.fingerprint != order.fingerprint:
+            raise IdempotencyKeyReused("The idempotency key was used for another order")
+        if known.status is Status.PENDING and known.fence == 0:
+            # The first request may have died before it could send; a message too many does no harm.
+            await self._announce(known)
+        return known
+
+    def _order(self, request: SwapRequest, key: str | None) -> Order:
+        now, owner = self.clock.now(), request.user_id or PUBLIC
+        name = ["token", self.randomness.token()] if key is None else ["key", key]
+        order = Order(
+            order_id=str(uuid5(_ORDER_IDS, json.dumps([owner, *name]))),
+            owner=owner,
+            request=request,
+            fingerprint=fingerprint(request),
+            keyed=key is not None,
+            created_at=now,
+        )
+        return order.accepted(now)
+
+    async def _known(self, order: Order) -> Order:
+        """An untimely request is only the repetition of a timely one."""
+        known = await self.orders.get(order.order_id)
+        if known is None:
+            raise InvalidOrder("expiresAt", f"must be in the future and at most {MAX_LIFETIME.days} days ahead")
+        return known
+
+    async def _announce(self, order: Order) -> None:
+        await asyncio.gather(
+            _if_possible(self.statuses.publish(order, order.events), order.order_id),
+            _if_possible(self.queue.send(order.order_id), order.order_id),
+        )
+
+
+def fingerprint(request: SwapRequest) -> str:
+    """The same for every spelling of a request, in any dialect, and different for any other request.
+
+    Fields that are not given count as absent, so that a field added later does not change old fingerprints.
+    """
+    swap, expires_at = request.swap, request.expires_at
+    fields = {
+        "type": request.type,
+        "tokenIn": swap.token_in,
+        "tokenOut": swap.token_out,
+        "amount": swap.amount,
+        "mode": swap.mode,
+        "slippageBps": request.slippage_bps,
+        "limit": request.limit,
+        "expiresAt": expires_at and expires_at.astimezone(UTC).isoformat(),
+        "userId": request.user_id,
+    }
+    given = {name: value for name, value in fields.items() if value is not None}
+    return sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()
+
+
+def _one_key(key: str | None, client_order_id: str | None) -> str | None:
+    if key is not None and client_order_id is not None and key != client_order_id:
+        raise InvalidOrder("clientOrderId", "differs from the Idempotency-Key header; give one of them")
+    return key if key is not None else client_order_id
+
+
+def _is_untimely(request: SwapRequest, now: datetime) -> bool:
+    return request.expires_at is not None and not now < request.expires_at <= now + MAX_LIFETIME
+
+
+async def _if_possible(sending: Awaitable[None], order_id: str) -> None:
+    try:
+        await sending
+    except Unavailable as error:
+        logger.warning("accepted order not announced", extra={"order_id": order_id, "dependency": error.dependency})
