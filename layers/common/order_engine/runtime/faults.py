@@ -39,8 +39,11 @@ from order_engine.adapters import keys
 from order_engine.domain.errors import Unavailable
 from order_engine.domain.orders import Order
 from order_engine.domain.transactions import Unknown
+from order_engine.runtime.settings import Settings
 
 Port = TypeVar("Port")
+
+_CALLED_BY_ORDER_ID = frozenset({"orders", "queue"})
 
 _order_id: ContextVar[str] = ContextVar("order_id", default="*")
 
@@ -49,6 +52,13 @@ _order_id: ContextVar[str] = ContextVar("order_id", default="*")
 class Fault:
     action: str
     milliseconds: int = 0
+
+
+class NoFaults:
+    """Every port as it is."""
+
+    def wrap(self, name: str, port: Port) -> Port:  # noqa: ARG002
+        return port
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +93,10 @@ class FaultPlan:
         return Fault(fault["action"]["S"], int(fault.get("ms", {"N": "0"})["N"]))
 
 
+def fault_plan(settings: Settings, dynamodb: Any) -> FaultPlan | NoFaults:
+    return FaultPlan(dynamodb, settings.text("ORDERS_TABLE")) if settings.has_fault_points else NoFaults()
+
+
 class _FaultyPort:
     def __init__(self, name: str, port: Any, plan: FaultPlan) -> None:
         self._name = name
@@ -96,7 +110,7 @@ class _FaultyPort:
         return functools.partial(self._call, attribute, member)
 
     async def _call(self, method: str, call: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
-        _note_order(args)
+        self._note_order(args)
         fault = await asyncio.to_thread(self._plan.take, _point(f"{self._name}.{method}", args))
         if fault is None:
             return await call(*args, **kwargs)
@@ -123,20 +137,20 @@ class _FaultyPort:
                 return replace(result, amount_out=-result.amount_out)
         return result
 
+    def _note_order(self, args: tuple[Any, ...]) -> None:
+        """Faults for one order find it by the call that names it; later calls of the same task belong to it too."""
+        for value in args:
+            named = value if self._name in _CALLED_BY_ORDER_ID else None
+            order_id = getattr(value, "order_id", named)
+            if isinstance(order_id, str):
+                _order_id.set(order_id)
+
 
 def _point(call: str, args: tuple[Any, ...]) -> str:
     match args:
         case (Order(sequence=before), Order(sequence=after, status=status)):
             return f"{call}.{status.value if after > before else 'quiet'}"
     return call
-
-
-def _note_order(args: tuple[Any, ...]) -> None:
-    """Faults for one order find it by the first call that names it; the task's later calls belong to it too."""
-    for value in args:
-        order_id = getattr(value, "order_id", None)
-        if isinstance(order_id, str):
-            _order_id.set(order_id)
 
 
 def _crash() -> None:

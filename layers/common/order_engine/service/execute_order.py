@@ -373,13 +373,12 @@ class _Visit:
             return False
         return True
 
-    async def _sent(self) -> bool:
-        """Wait for the telling under way; whether everything so far is on the status queue."""
+    async def _sent(self) -> None:
+        """Wait for the telling under way."""
         if self._sending is not None:
             sending, self._sending = self._sending, None
             if await sending:
                 self._order = replace(self._order, sent_through=self._order.sequence)
-        return self._order.sent_through == self._order.sequence
 
     async def _come_back(self, at: datetime) -> Verdict:
         await self._sent()

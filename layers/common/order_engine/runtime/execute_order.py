@@ -1,0 +1,88 @@
+"""Composition root of execute_order: the execution protocol behind the order queue."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from order_engine.adapters.aws import call, client
+from order_engine.adapters.chain import SimulatedChain
+from order_engine.adapters.dynamodb import DynamoOrders
+from order_engine.adapters.market import Market
+from order_engine.adapters.postgres import PostgresHistory
+from order_engine.adapters.sqs import SqsOrderQueue, SqsStatusQueue, order_message
+from order_engine.adapters.system import SystemClock, SystemRandomness
+from order_engine.adapters.venues import VENUES
+from order_engine.domain.errors import Unavailable
+from order_engine.runtime.faults import fault_plan
+from order_engine.runtime.settings import Settings
+from order_engine.runtime.telemetry import configure_logging
+from order_engine.service.execute_order import Back, ExecuteOrder
+
+logger = logging.getLogger(__name__)
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderWorker:
+    """Executes the orders of a batch at once, each with its own failure."""
+
+    execute: ExecuteOrder
+    sqs: Any
+    queue_url: str
+
+    async def work(self, records: Sequence[Record], deadline: datetime) -> dict[str, list[dict[str, str]]]:
+        """The partial batch response: the messages that must come back."""
+        finished = await asyncio.gather(*(self._work_one(record, deadline) for record in records))
+        unfinished = [record["messageId"] for record, is_done in zip(records, finished, strict=True) if not is_done]
+        return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in unfinished]}
+
+    async def _work_one(self, record: Record, deadline: datetime) -> bool:
+        try:
+            verdict = await self.execute(order_message(record), deadline)
+        except Exception:
+            # The outermost edge. A message that is none, or of no order, runs out of receives and is a dead letter.
+            logger.exception("message failed", extra={"message_id": record["messageId"]})
+            return False
+        if isinstance(verdict, Back):
+            await self._come_back(record, verdict)
+        return not isinstance(verdict, Back)
+
+    async def _come_back(self, record: Record, verdict: Back) -> None:
+        try:
+            await call(
+                "SQS",
+                self.sqs.change_message_visibility,
+                QueueUrl=self.queue_url,
+                ReceiptHandle=record["receiptHandle"],
+                VisibilityTimeout=verdict.after_seconds,
+            )
+        except Unavailable:
+            logger.warning("visibility unchanged", extra={"message_id": record["messageId"]})
+
+
+def compose(variables: Mapping[str, str] = os.environ) -> OrderWorker:
+    configure_logging(variables)
+    settings = Settings(variables)
+    dynamodb, sqs = client("dynamodb"), client("sqs")
+    clock, randomness = SystemClock(), SystemRandomness()
+    faults = fault_plan(settings, dynamodb)
+    market = Market(seed=settings.integer("MARKET_SEED"))
+    queue_url = settings.text("ORDER_QUEUE_URL")
+    engine = ExecuteOrder(
+        orders=faults.wrap("orders", DynamoOrders(dynamodb, settings.text("ORDERS_TABLE"))),
+        queue=faults.wrap("queue", SqsOrderQueue(sqs, queue_url, randomness)),
+        statuses=faults.wrap("statuses", SqsStatusQueue(sqs, settings.text("STATUS_QUEUE_URL"), randomness)),
+        history=faults.wrap("history", PostgresHistory(settings.text("DATABASE_URL"))),
+        venues=[faults.wrap(f"venues.{name}", venue(market, clock)) for name, venue in VENUES.items()],
+        chain=faults.wrap("chain", SimulatedChain(dynamodb, settings.text("LEDGER_TABLE"), clock, market)),
+        clock=clock,
+        randomness=randomness,
+    )
+    return OrderWorker(engine, sqs, queue_url)

@@ -1,0 +1,68 @@
+"""Composition root of ws_notify: the status queue's messages become frames."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from order_engine.adapters.aws import client
+from order_engine.adapters.dynamodb import DynamoConnections, DynamoOrders
+from order_engine.adapters.sqs import SqsStatusQueue, status_message
+from order_engine.adapters.system import SystemClock, SystemRandomness
+from order_engine.adapters.websocket import ApiGatewaySockets
+from order_engine.runtime.faults import fault_plan
+from order_engine.runtime.settings import Settings
+from order_engine.runtime.telemetry import configure_logging
+from order_engine.service.notify_clients import NotifyClients
+
+logger = logging.getLogger(__name__)
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Notifier:
+    """Serves the groups of a batch at once, and each group's messages in their order."""
+
+    notify: NotifyClients
+
+    async def work(self, records: Sequence[Record]) -> dict[str, list[dict[str, str]]]:
+        """The partial batch response: within a group, everything from the first failure on must come again."""
+        groups: dict[str, list[Record]] = {}
+        for record in records:
+            groups.setdefault(record["attributes"]["MessageGroupId"], []).append(record)
+        unserved = await asyncio.gather(*(self._work_group(group) for group in groups.values()))
+        failures = [record["messageId"] for group in unserved for record in group]
+        return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failures]}
+
+    async def _work_group(self, records: Sequence[Record]) -> Sequence[Record]:
+        for served, record in enumerate(records):
+            try:
+                await self.notify(status_message(record))
+            except Exception:  # the outermost edge: one group's trouble is not the others'
+                group = record["attributes"]["MessageGroupId"]
+                logger.exception("status message failed", extra={"message_id": record["messageId"], "group": group})
+                return records[served:]
+        return []
+
+
+def compose(variables: Mapping[str, str] = os.environ) -> Notifier:
+    configure_logging(variables)
+    settings = Settings(variables)
+    dynamodb, table = client("dynamodb"), settings.text("ORDERS_TABLE")
+    management = client("apigatewaymanagementapi", endpoint_url=settings.text("WEBSOCKET_ENDPOINT"))
+    faults = fault_plan(settings, dynamodb)
+    statuses = SqsStatusQueue(client("sqs"), settings.text("STATUS_QUEUE_URL"), SystemRandomness())
+    return Notifier(
+        NotifyClients(
+            connections=faults.wrap("connections", DynamoConnections(dynamodb, table)),
+            orders=faults.wrap("orders", DynamoOrders(dynamodb, table)),
+            statuses=faults.wrap("statuses", statuses),
+            sockets=faults.wrap("sockets", ApiGatewaySockets(management)),
+            clock=SystemClock(),
+        )
+    )

@@ -1,0 +1,484 @@
+"""The execution protocol against fakes: every branch, every fault, with the clock standing still."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import pytest
+from order_engine.domain.errors import ErrorCode, OrderNotFound, QuoteFailed, Unavailable
+from order_engine.domain.orders import Lease, Order, Status, SwapRequest
+from order_engine.domain.quotes import Swap, SwapMode
+from order_engine.service.execute_order import Back, Done, ExecuteOrder, OrderMessage, Verdict
+
+from tests.fakes import (
+    CountingRandomness,
+    FixedPriceVenue,
+    FrozenClock,
+    InMemoryHistory,
+    InMemoryOrders,
+    RecordingOrderQueue,
+    RecordingStatusQueue,
+    ScriptedChain,
+    reverts,
+)
+
+ORDER_ID = "5f1b0e3c-0000-4000-8000-00000000000a"
+HAPPY_PATH = ["pending", "routing", "building", "submitted", "confirmed"]
+
+
+@dataclass
+class Bench:
+    """The engine with everything around it in memory, and one order accepted."""
+
+    clock: FrozenClock = field(default_factory=FrozenClock)
+    orders: InMemoryOrders = field(default_factory=InMemoryOrders)
+    queue: RecordingOrderQueue = field(default_factory=RecordingOrderQueue)
+    statuses: RecordingStatusQueue = field(default_factory=RecordingStatusQueue)
+    history: InMemoryHistory = field(default_factory=InMemoryHistory)
+    raydium: FixedPriceVenue = field(default_factory=lambda: FixedPriceVenue("raydium", price=150))
+    meteora: FixedPriceVenue = field(default_factory=lambda: FixedPriceVenue("meteora", price=151))
+
+    def __post_init__(self) -> None:
+        self.chain = ScriptedChain(self.clock)
+        self.engine = ExecuteOrder(
+            orders=self.orders,
+            queue=self.queue,
+            statuses=self.statuses,
+            history=self.history,
+            venues=[self.raydium, self.meteora],
+            chain=self.chain,
+            clock=self.clock,
+            randomness=CountingRandomness(),
+        )
+        self.accept()
+
+    def accept(self, **request: object) -> None:
+        swap = Swap("SOL", "USDC", 2_000_000_000, SwapMode.EXACT_IN)
+        order = Order(
+            order_id=ORDER_ID,
+            owner="public",
+            request=SwapRequest(swap=swap, slippage_bps=100, **request),  # type: ignore[arg-type]
+            fingerprint="fingerprint",
+            keyed=False,
+            created_at=self.clock.now(),
+        )
+        self.orders.stored[ORDER_ID] = order.accepted(self.clock.now())
+
+    @property
+    def order(self) -> Order:
+        return self.orders.stored[ORDER_ID]
+
+    @property
+    def statuses_seen(self) -> list[str]:
+        return [event["status"] for event in self.order.events]
+
+    def message(self, **changes: object) -> OrderMessage:
+        message = OrderMessage(ORDER_ID, "token", "message", self.clock.now(), receive_count=1)
+        return replace(message, **changes)  # type: ignore[arg-type]
+
+    def execute(self, message: OrderMessage | None = None, *, seconds: float = 20) -> Verdict:
+        deadline = self.clock.now() + timedelta(seconds=seconds)
+        return asyncio.run(self.engine(message or self.message(), deadline))
+
+    def execute_until_settled(self) -> list[Verdict]:
+        """Deliver the message as the queue would, until it is done or its receives are used up."""
+        message, verdicts = self.message(), []
+        for receive_count in (1, 2, 3):
+            verdict = self.execute(replace(message, receive_count=receive_count))
+            verdicts.append(verdict)
+            if isinstance(verdict, Done):
+                break
+            self.clock.at += timedelta(seconds=verdict.after_seconds)
+        return verdicts
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_an_order_is_routed_to_the_better_venue_and_confirmed(bench: Bench) -> None:
+    assert bench.execute() == Done()
+    assert bench.statuses_seen == HAPPY_PATH
+    assert bench.order.events[-1]["dex"] == "meteora"
+    assert len(bench.chain.landed) == 1
+
+
+def test_both_quotes_and_the_reason_are_kept_with_the_order(bench: Bench) -> None:
+    bench.execute()
+    building = bench.order.events[2]
+    assert [quote["dex"] for quote in building["quotes"]] == ["raydium", "meteora"]
+    assert building["quote"]["dex"] == "meteora"
+    assert "meteora" in building["reason"]
+
+
+def test_every_event_is_told_in_order_and_the_finished_order_is_recorded(bench: Bench) -> None:
+    bench.execute()
+    assert bench.statuses.sequences(ORDER_ID) == [1, 2, 3, 4, 5]
+    assert bench.order.sent_through == bench.order.recorded_through == 5
+    assert list(bench.history.events[ORDER_ID].values()) == list(bench.order.events)
+
+
+def test_the_floor_is_the_first_accepted_quote_less_slippage(bench: Bench) -> None:
+    bench.execute()
+    assert bench.order.limit == bench.order.route.amount_out * 99 // 100  # type: ignore[union-attr]
+    assert bench.order.events[3]["minAmountOut"] == bench.order.events[2]["minAmountOut"]
+
+
+def test_the_clients_own_floor_counts_instead(bench: Bench) -> None:
+    bench.accept(limit=300_000_000_000)
+    bench.execute()
+    assert bench.order.limit == 300_000_000_000
+
+
+def test_a_retry_never_lowers_the_floor(bench: Bench) -> None:
+    bench.chain.fate = reverts
+    bench.execute()
+    floor = bench.order.limit
+    bench.raydium.price = bench.meteora.price = 100
+    bench.clock.at += timedelta(seconds=30)
+    bench.execute(bench.message(receive_count=2))
+    assert bench.order.limit == floor
+    assert bench.order.events[-1]["errorCode"] == "SLIPPAGE_TOLERANCE_EXCEEDED"
+    assert "below the minimum" in bench.order.events[-1]["error"]
+    assert len(bench.chain.drafts) == 1
+
+
+def test_nothing_is_sent_before_it_is_on_record(bench: Bench) -> None:
+    on_record: list[object] = []
+    send = bench.chain.send
+
+    async def spy(transaction: object) -> None:
+        on_record.append(bench.order.transaction)
+        await send(transaction)  # type: ignore[arg-type]
+
+    bench.chain.send = spy  # type: ignore[method-assign]
+    bench.execute()
+    assert on_record
+    assert None not in on_record
+
+
+def test_a_transaction_on_record_is_followed_up_before_anything_new_is_made(bench: Bench) -> None:
+    bench.chain.landing_seconds = 1000
+    bench.execute()
+    assert bench.statuses_seen[-1] == "submitted"
+    bench.clock.at += timedelta(seconds=1000)
+    assert bench.execute(bench.message(token="copy", message_id="copy")) == Done()
+    assert bench.order.status is Status.CONFIRMED
+    assert len(bench.chain.drafts) == 1
+
+
+def test_an_outcome_unknown_at_the_end_leaves_the_order_submitted_and_defers_it(bench: Bench) -> None:
+    bench.chain.landing_seconds = 1000
+    assert bench.execute() == Done()
+    assert bench.order.status is Status.SUBMITTED
+    assert bench.order.lease is None
+    assert bench.order.failed_attempts == 0
+    assert [sent.deferrals for sent in bench.queue.sent] == [1]
+
+
+def test_a_dropped_send_is_sent_again(bench: Bench) -> None:
+    bench.chain.is_dropping = True
+    look_up = bench.chain.look_up
+
+    async def recover(transaction: object) -> object:
+        bench.chain.is_dropping = bench.clock.now() < bench.order.updated_at + timedelta(seconds=3)
+        return await look_up(transaction)  # type: ignore[arg-type]
+
+    bench.chain.look_up = recover  # type: ignore[method-assign,assignment]
+    bench.execute()
+    assert bench.order.status is Status.CONFIRMED
+    assert len(bench.chain.landed) == 1
+
+
+def test_a_transaction_that_died_is_replaced_by_another_attempt(bench: Bench) -> None:
+    bench.chain.is_dropping = True
+    assert bench.execute(seconds=100) == Back(1)
+    assert bench.order.events[-1]["errorCode"] == "TRANSACTION_EXPIRED"
+    bench.chain.is_dropping = False
+    bench.clock.at += timedelta(seconds=1)
+    bench.execute(bench.message(receive_count=2))
+    assert bench.order.status is Status.CONFIRMED
+    assert len(bench.chain.drafts) == 2
+    assert len(bench.chain.landed) == 1
+
+
+def test_a_revert_goes_back_to_pending_with_the_reason_and_the_time_of_the_next_attempt(bench: Bench) -> None:
+    bench.chain.fate = reverts
+    assert bench.execute() == Back(1)
+    event = bench.order.events[-1]
+    assert event["status"] == "pending"
+    assert event["attempt"] == 1
+    assert event["error"] == "Reverted by meteora: ExceededSlippage (6005)"
+    assert event["retryAt"] > event["timestamp"]
+    assert bench.order.lease is None
+
+
+def test_backoff_doubles_with_full_jitter(bench: Bench) -> None:
+    bench.chain.fate = reverts
+    first, second, third = bench.execute_until_settled()
+    # The middle of 0..2 s and of 0..4 s.
+    assert (first, second) == (Back(1), Back(2))
+    assert third == Back(0)
+
+
+def test_the_third_failure_is_final_and_the_message_goes_to_the_dead_letter_queue(bench: Bench) -> None:
+    bench.chain.fate = reverts
+    verdicts = bench.execute_until_settled()
+    assert verdicts[-1] == Back(0)
+    assert bench.order.status is Status.FAILED
+    event = bench.order.events[-1]
+    assert event["errorCode"] == "ATTEMPTS_EXHAUSTED"
+    assert event["lastErrorCode"] == "SLIPPAGE_TOLERANCE_EXCEEDED"
+    assert bench.history.orders[ORDER_ID].status == "failed"
+    assert bench.execute(bench.message(receive_count=3, sent_at=bench.order.created_at)) == Back(0)
+    assert bench.order.status is Status.FAILED
+
+
+def test_a_replayed_message_gives_an_exhausted_order_a_fresh_set_of_attempts_under_the_old_floor(bench: Bench) -> None:
+    bench.chain.fate = reverts
+    bench.execute_until_settled()
+    floor = bench.order.limit
+    bench.chain.fate = ScriptedChain(bench.clock).fate
+    bench.clock.at += timedelta(minutes=5)
+    assert bench.execute(bench.message(message_id="redriven")) == Done()
+    assert bench.order.status is Status.CONFIRMED
+    assert bench.order.limit == floor
+    assert [event["sequence"] for event in bench.order.events] == list(range(1, bench.order.sequence + 1))
+    assert bench.history.orders[ORDER_ID].status == "confirmed"
+    assert list(bench.history.events[ORDER_ID].values()) == list(bench.order.events)
+
+
+def test_replaying_a_confirmed_order_does_nothing(bench: Bench) -> None:
+    bench.execute()
+    bench.clock.at += timedelta(minutes=5)
+    before = bench.order
+    assert bench.execute(bench.message(message_id="redriven")) == Done()
+    assert bench.order == before
+    assert len(bench.chain.landed) == 1
+
+
+def test_a_leftover_message_that_was_never_claimed_starts_nothing(bench: Bench) -> None:
+    bench.chain.fate = reverts
+    bench.execute_until_settled()
+    bench.clock.at += timedelta(minutes=5)
+    assert bench.execute(bench.message(token="never claimed", message_id="other")) == Done()
+    assert bench.order.status is Status.FAILED
+
+
+def test_a_message_that_meets_anothers_live_lease_is_done(bench: Bench) -> None:
+    held = bench.order.claimed(
+        Lease("claim", "other", "other", bench.clock.now() + timedelta(seconds=9)), bench.clock.at
+    )
+    bench.orders.stored[ORDER_ID] = held
+    assert bench.execute() == Done()
+    assert bench.order == held
+
+
+def test_a_message_that_meets_its_own_live_lease_comes_back_at_the_leases_end(bench: Bench) -> None:
+    lease = Lease("claim", "message", "token", bench.clock.now() + timedelta(seconds=9))
+    bench.orders.stored[ORDER_ID] = bench.order.claimed(lease, bench.clock.now())
+    assert bench.execute() == Back(9)
+
+
+def test_at_its_last_receive_a_message_comes_back_as_a_copy(bench: Bench) -> None:
+    bench.chain.fate = reverts
+    assert bench.execute(bench.message(receive_count=3)) == Done()
+    assert bench.order.status is Status.PENDING
+    assert [(sent.order_id, sent.delay_seconds) for sent in bench.queue.sent] == [(ORDER_ID, 1)]
+
+
+def test_an_early_message_waits_for_the_time_of_the_next_attempt(bench: Bench) -> None:
+    bench.chain.fate = reverts
+    bench.execute()
+    assert bench.execute(bench.message(receive_count=2)) == Back(1)
+    assert len(bench.chain.drafts) == 1
+
+
+@pytest.mark.parametrize("status", [Status.ROUTING, Status.BUILDING])
+def test_a_later_claim_after_a_crash_routes_again(bench: Bench, status: Status) -> None:
+    crashed_at(bench, status)
+    bench.clock.at += timedelta(seconds=21)
+    assert bench.execute(bench.message(receive_count=2)) == Done()
+    assert bench.order.status is Status.CONFIRMED
+    assert len(bench.chain.landed) == 1
+    assert bench.order.fence == 2
+
+
+def crashed_at(bench: Bench, status: Status) -> None:
+    """Run until the step is stored, and no further."""
+    save = bench.orders.save
+
+    async def die(before: Order, after: Order) -> None:
+        await save(before, after)
+        if after.status is status:
+            raise KeyboardInterrupt
+
+    bench.orders.save = die  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        bench.execute()
+    bench.orders.save = save  # type: ignore[method-assign]
+
+
+def test_a_crash_between_a_write_and_its_message_loses_no_event(bench: Bench) -> None:
+    crashed_at(bench, Status.CONFIRMED)
+    assert bench.statuses.sequences(ORDER_ID) == [1, 2, 3, 4]
+    assert bench.execute(bench.message(receive_count=2)) == Done()
+    assert bench.statuses.sequences(ORDER_ID) == [1, 2, 3, 4, 5]
+    assert bench.history.orders[ORDER_ID].status == "confirmed"
+
+
+def test_a_zombie_whose_lease_has_lapsed_cannot_write(bench: Bench) -> None:
+    """Somebody claims while the venues are being asked: the sleeper's next write is refused, and it ends."""
+
+    async def claim_meanwhile(swap: Swap) -> object:
+        if bench.order.fence == 1:
+            lease = Lease("usurper", "other", "other", bench.clock.now() + timedelta(seconds=9))
+            await bench.orders.save(bench.order, bench.order.claimed(lease, bench.clock.now()))
+        return await FixedPriceVenue.quote(bench.raydium, swap)
+
+    bench.raydium.quote = claim_meanwhile  # type: ignore[method-assign,assignment]
+    assert bench.execute() == Done()
+    assert bench.order.status is Status.ROUTING
+    assert bench.order.claim_id == "usurper"
+    assert not bench.chain.drafts
+
+
+def test_one_venue_down_is_no_failure_while_another_answers(bench: Bench) -> None:
+    bench.meteora.failure = Unavailable("meteora")
+    bench.execute()
+    assert bench.order.status is Status.CONFIRMED
+    assert bench.order.events[2]["dex"] == "raydium"
+    assert bench.order.events[2]["quotes"][1]["errorCode"] == "VENUE_UNAVAILABLE"
+
+
+def test_a_silent_venue_is_not_waited_for(bench: Bench) -> None:
+    async def hang(_: Swap) -> None:
+        await asyncio.Event().wait()
+
+    bench.meteora.quote = hang  # type: ignore[method-assign,assignment]
+    bench.engine = replace(bench.engine, policy=replace(bench.engine.policy, quote_timeout_seconds=0.01))
+    bench.execute()
+    assert bench.order.status is Status.CONFIRMED
+    assert bench.order.events[2]["quotes"][1]["errorCode"] == "VENUE_TIMEOUT"
+
+
+def test_nonsense_from_a_venue_is_not_believed(bench: Bench) -> None:
+    bench.meteora.price = -1
+    bench.execute()
+    assert bench.order.events[2]["dex"] == "raydium"
+    assert bench.order.events[2]["quotes"][1]["errorCode"] == "VENUE_UNAVAILABLE"
+
+
+def test_with_all_venues_down_the_attempt_fails_and_may_be_retried(bench: Bench) -> None:
+    bench.raydium.failure = bench.meteora.failure = Unavailable("venue")
+    assert bench.execute() == Back(1)
+    assert bench.order.events[-1]["errorCode"] == "VENUE_UNAVAILABLE"
+    assert len(bench.order.events[-1]["quotes"]) == 2
+
+
+def test_what_will_never_work_fails_at_once_and_needs_no_replay(bench: Bench) -> None:
+    no_pool = QuoteFailed(ErrorCode.NO_ROUTE_FOUND, "no pool", may_work=False)
+    bench.raydium.failure = bench.meteora.failure = no_pool
+    assert bench.execute() == Done()
+    assert bench.order.status is Status.FAILED
+    assert bench.order.events[-1]["errorCode"] == "NO_ROUTE_FOUND"
+    assert bench.history.orders[ORDER_ID].status == "failed"
+
+
+def test_an_order_past_its_time_expires_before_anything_is_submitted(bench: Bench) -> None:
+    bench.accept(expires_at=bench.clock.now() + timedelta(seconds=5))
+    bench.clock.at += timedelta(seconds=5)
+    assert bench.execute() == Done()
+    assert bench.statuses_seen == ["pending", "expired"]
+    assert bench.history.orders[ORDER_ID].status == "expired"
+
+
+def test_an_attempt_that_would_come_too_late_is_not_waited_for(bench: Bench) -> None:
+    bench.accept(expires_at=bench.clock.now() + timedelta(seconds=3))
+    bench.chain.fate = reverts
+    bench.execute()
+    assert bench.order.status is Status.FAILED
+    assert bench.order.events[-1]["errorCode"] == "SLIPPAGE_TOLERANCE_EXCEEDED"
+
+
+def test_an_expired_order_with_a_transaction_on_record_is_still_followed_up(bench: Bench) -> None:
+    bench.accept(expires_at=bench.clock.now() + timedelta(seconds=10))
+    crashed_at(bench, Status.SUBMITTED)
+    bench.clock.at += timedelta(seconds=30)
+    bench.execute(bench.message(receive_count=2))
+    assert bench.order.status is Status.CONFIRMED
+
+
+def test_with_postgres_down_the_order_is_confirmed_and_its_record_follows(bench: Bench) -> None:
+    bench.history.is_away = True
+    assert bench.execute() == Done()
+    assert bench.order.status is Status.CONFIRMED
+    assert bench.statuses.sequences(ORDER_ID) == [1, 2, 3, 4, 5]
+    [copy] = bench.queue.sent
+    assert copy.record_only
+    bench.history.is_away = False
+    assert bench.execute(bench.message(token="copy", message_id="copy", record_only=True)) == Done()
+    assert bench.history.orders[ORDER_ID].status == "confirmed"
+    assert bench.order.is_recorded
+
+
+def test_with_postgres_down_an_exhausted_orders_message_still_becomes_a_dead_letter(bench: Bench) -> None:
+    bench.chain.fate, bench.history.is_away = reverts, True
+    assert bench.execute_until_settled()[-1] == Back(0)
+    assert [copy.record_only for copy in bench.queue.sent] == [True]
+    bench.history.is_away = False
+    assert bench.execute(bench.message(token="copy", message_id="copy", record_only=True)) == Done()
+    assert bench.history.orders[ORDER_ID].status == "failed"
+
+
+def test_with_the_status_queue_down_the_order_is_confirmed_and_told_later(bench: Bench) -> None:
+    bench.statuses.is_away = True
+    bench.execute()
+    assert bench.order.status is Status.CONFIRMED
+    bench.statuses.is_away = False
+    bench.execute(bench.message(token="copy", message_id="copy", record_only=True))
+    assert bench.statuses.sequences(ORDER_ID) == [1, 2, 3, 4, 5]
+
+
+def test_with_the_table_down_neither_attempts_nor_receives_are_spent(bench: Bench) -> None:
+    async def away(_: str) -> None:
+        raise Unavailable("DynamoDB")
+
+    bench.orders.get = away  # type: ignore[method-assign,assignment]
+    assert bench.execute(bench.message(deferrals=2)) == Done()
+    assert [sent.deferrals for sent in bench.queue.sent] == [3]
+
+
+@pytest.mark.parametrize("status", ["routing", "building", "submitted", "confirmed"])
+def test_a_write_whose_answer_was_lost_is_found_to_have_succeeded(bench: Bench, status: str) -> None:
+    save = bench.orders.save
+    lost: list[Order] = []
+
+    async def lose_once(before: Order, after: Order) -> None:
+        await save(before, after)
+        if after.status == status and after.sequence > before.sequence and not lost:
+            lost.append(after)
+            raise Unavailable("DynamoDB")
+
+    bench.orders.save = lose_once  # type: ignore[method-assign]
+    assert bench.execute() == Done()
+    assert lost
+    assert bench.statuses_seen == HAPPY_PATH
+    assert len(bench.chain.landed) == 1
+
+
+def test_a_claim_of_unknown_outcome_is_deferred_past_its_lease(bench: Bench) -> None:
+    async def away(before: Order, after: Order) -> None:
+        raise Unavailable("DynamoDB")
+
+    bench.orders.save = away  # type: ignore[method-assign]
+    assert bench.execute(seconds=20) == Done()
+    assert bench.queue.sent[0].delay_seconds > 19
+
+
+def test_a_message_of_no_order_is_refused(bench: Bench) -> None:
+    with pytest.raises(OrderNotFound):
+        bench.execute(bench.message(order_id="unknown"))
