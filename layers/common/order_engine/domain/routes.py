@@ -12,14 +12,23 @@ from order_engine.domain.quotes import Leg, Quote, Route, Swap, SwapMode, VenueA
 
 def check(swap: Swap, quote: object) -> Quote:
     """The quote itself, if it can be an answer to `swap`; raises `QuoteFailed` when it is nonsense."""
-    complaint = _complaint(swap, quote)
-    if complaint or not isinstance(quote, Quote):
-        detail = f"the venue's quote makes no sense: {complaint}"
-        raise QuoteFailed(ErrorCode.VENUE_UNAVAILABLE, detail, may_work=True)
+    if not isinstance(quote, Quote) or not _is_well_typed(quote):
+        raise _nonsense("it is not a quote")
+    complaints = {
+        "the price impact is negative or not a number": not (quote.impact_bps.is_finite() and quote.impact_bps >= 0),
+        "the tokens are not those asked for": (quote.token_in, quote.token_out) != (swap.token_in, swap.token_out),
+        "the amount is not the one asked for": _asked_amount(swap, quote) != swap.amount,
+        "it takes nothing": quote.amount_in <= 0,
+        "it gives nothing": quote.amount_out <= 0,
+        "the fee is negative, or all of the amount": not 0 <= quote.fee < quote.amount_in,
+    }
+    for complaint, applies in complaints.items():
+        if applies:
+            raise _nonsense(complaint)
     return quote
 
 
-def choose(swap: Swap, answers: Mapping[str, VenueAnswer], max_impact_bps: int) -> Route:
+def choose(swap: Swap, answers: Mapping[str, VenueAnswer], max_impact_bps: Decimal) -> Route:
     """The best net price among the quotes within the price impact limit; the venue's name decides a tie.
 
     Raises `AttemptFailed` when no venue has a quote, or none within the limit.
@@ -30,7 +39,7 @@ def choose(swap: Swap, answers: Mapping[str, VenueAnswer], max_impact_bps: int) 
     fitting = {name: quote for name, quote in quotes.items() if quote.impact_bps <= max_impact_bps}
     if not fitting:
         raise _too_high(quotes, max_impact_bps)
-    best, *losers = sorted(fitting, key=lambda name: (*_cost(swap, fitting[name]), name))
+    best, *losers = sorted(fitting, key=lambda name: (_cost(swap, fitting[name]), name))
     quote = fitting[best]
     return Route(
         legs=(_leg(best, quote),),
@@ -42,30 +51,28 @@ def choose(swap: Swap, answers: Mapping[str, VenueAnswer], max_impact_bps: int) 
     )
 
 
-def _complaint(swap: Swap, quote: object) -> str:
-    if not isinstance(quote, Quote):
-        return "not a quote"
-    # By exact type: what comes from outside may be a float, a string or True.
-    if any(type(units) is not int for units in (quote.amount_in, quote.amount_out, quote.fee)):
-        return "an amount is not a whole number of base units"
-    if not isinstance(quote.impact_bps, Decimal) or not quote.impact_bps.is_finite() or quote.impact_bps < 0:
-        return "the price impact is not a positive number"
-    if not isinstance(quote.pool, str) or not isinstance(quote.dex, str):
-        return "the pool has no name"
-    if (quote.token_in, quote.token_out) != (swap.token_in, swap.token_out):
-        return "other tokens than asked for"
-    if swap.amount != (quote.amount_in if swap.mode is SwapMode.EXACT_IN else quote.amount_out):
-        return "another amount than asked for"
-    if quote.amount_in <= 0 or quote.amount_out <= 0:
-        return "an amount is not positive"
-    if not 0 <= quote.fee < quote.amount_in:
-        return "the fee is negative, or all of the amount"
-    return ""
+def _is_well_typed(quote: Quote) -> bool:
+    # By exact type: a venue's answer comes from outside, where an amount may be a float, a string or True.
+    amounts = (quote.amount_in, quote.amount_out, quote.fee)
+    return (
+        all(type(units) is int for units in amounts)
+        and isinstance(quote.impact_bps, Decimal)
+        and isinstance(quote.pool, str)
+    )
 
 
-def _cost(swap: Swap, quote: Quote) -> tuple[int]:
-    """Sorts the better price first."""
-    return (-quote.amount_out,) if swap.mode is SwapMode.EXACT_IN else (quote.amount_in,)
+def _asked_amount(swap: Swap, quote: Quote) -> int:
+    return quote.amount_in if swap.mode is SwapMode.EXACT_IN else quote.amount_out
+
+
+def _nonsense(complaint: str) -> QuoteFailed:
+    detail = f"the venue's quote makes no sense: {complaint}"
+    return QuoteFailed(ErrorCode.VENUE_UNAVAILABLE, detail, may_work=True)
+
+
+def _cost(swap: Swap, quote: Quote) -> int:
+    """The less, the better the net price."""
+    return -quote.amount_out if swap.mode is SwapMode.EXACT_IN else quote.amount_in
 
 
 def _leg(dex: str, quote: Quote) -> Leg:
@@ -79,29 +86,24 @@ def _improvement_bps(swap: Swap, best: Quote, loser: Quote) -> Decimal:
     return Decimal(loser.amount_in - best.amount_in) * 10_000 / loser.amount_in
 
 
-def _reason(
-    swap: Swap, best: str, losers: list[str], quotes: Mapping[str, Quote], fitting: Mapping[str, Quote]
-) -> str:
+def _reason(swap: Swap, best: str, losers: list[str], quotes: Mapping[str, Quote], fitting: Mapping[str, Quote]) -> str:
     if len(quotes) == 1:
         return f"only {best} answered"
     if not losers:
         return f"only {best} is within the price impact limit"
-    quote, loser = fitting[best], losers[0]
-    exact_in = swap.mode is SwapMode.EXACT_IN
-    gives = (
-        f"gives {amount(quote.amount_out, swap.token_out)} {swap.token_out}"
-        if exact_in
-        else f"takes {amount(quote.amount_in, swap.token_in)} {swap.token_in}"
-    )
-    if _cost(swap, quote) == _cost(swap, fitting[loser]):
-        return f"{best} {gives}, the same as {loser}"
-    gain = bps(_improvement_bps(swap, quote, fitting[loser]))
-    return f"{best} {gives}, {gain} bps {'more' if exact_in else 'less'} than {loser}"
+    winner, loser = fitting[best], fitting[losers[0]]
+    if swap.mode is SwapMode.EXACT_IN:
+        price, better = f"gives {amount(winner.amount_out, swap.token_out)} {swap.token_out}", "more than"
+    else:
+        price, better = f"takes {amount(winner.amount_in, swap.token_in)} {swap.token_in}", "less than"
+    is_tie = _cost(swap, winner) == _cost(swap, loser)
+    gain = "the same as" if is_tie else f"{bps(_improvement_bps(swap, winner, loser))} bps {better}"
+    return f"{best} {price}, {gain} {losers[0]}"
 
 
-def _too_high(quotes: Mapping[str, Quote], max_impact_bps: int) -> AttemptFailed:
+def _too_high(quotes: Mapping[str, Quote], max_impact_bps: Decimal) -> AttemptFailed:
     least = min(quote.impact_bps for quote in quotes.values())
-    detail = f"the price impact would be {bps(least)} bps, more than the {max_impact_bps} bps allowed"
+    detail = f"the price impact would be {bps(least)} bps, more than the {bps(max_impact_bps)} bps allowed"
     return AttemptFailed(ErrorCode.PRICE_IMPACT_TOO_HIGH, detail, may_work=False)
 
 
