@@ -112,7 +112,8 @@ class StatusQueue(Protocol):
 class Venue(Protocol):
     """Where a swap can be priced. Implementations answer within their own time or raise `QuoteFailed`."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     async def quote(self, swap: Swap) -> Quote: ...
 
