@@ -13,11 +13,12 @@ from typing import Any
 from order_engine.adapters.aws import call, client
 from order_engine.adapters.chain import SimulatedChain
 from order_engine.adapters.dynamodb import DynamoOrders
+from order_engine.adapters.ledger import Ledger
 from order_engine.adapters.market import Market
 from order_engine.adapters.postgres import PostgresHistory
 from order_engine.adapters.sqs import SqsOrderQueue, SqsStatusQueue, order_message
 from order_engine.adapters.system import SystemClock, SystemRandomness
-from order_engine.adapters.venues import VENUES
+from order_engine.adapters.venues import programs, venues
 from order_engine.domain.errors import Unavailable
 from order_engine.runtime.faults import fault_plan
 from order_engine.runtime.settings import Settings
@@ -73,15 +74,29 @@ def compose(variables: Mapping[str, str] = os.environ) -> OrderWorker:
     dynamodb, sqs = client("dynamodb"), client("sqs")
     clock, randomness = SystemClock(), SystemRandomness()
     faults = fault_plan(settings, dynamodb)
-    market = Market(seed=settings.integer("MARKET_SEED"))
+    seed = settings.integer("MARKET_SEED")
+    market = Market(seed)
+    chain = SimulatedChain(
+        ledger=Ledger(dynamodb, settings.text("LEDGER_TABLE")),
+        clock=clock,
+        programs=programs(market),
+        seed=seed,
+        landing_min_ms=settings.integer("LANDING_MIN_MS"),
+        landing_max_ms=settings.integer("LANDING_MAX_MS"),
+        revert_rate=settings.rate("REVERT_RATE"),
+        drop_rate=settings.rate("DROP_RATE"),
+    )
     queue_url = settings.text("ORDER_QUEUE_URL")
     engine = ExecuteOrder(
         orders=faults.wrap("orders", DynamoOrders(dynamodb, settings.text("ORDERS_TABLE"))),
         queue=faults.wrap("queue", SqsOrderQueue(sqs, queue_url, randomness)),
         statuses=faults.wrap("statuses", SqsStatusQueue(sqs, settings.text("STATUS_QUEUE_URL"), randomness)),
         history=faults.wrap("history", PostgresHistory(settings.text("DATABASE_URL"))),
-        venues=[faults.wrap(f"venues.{name}", venue(market, clock)) for name, venue in VENUES.items()],
-        chain=faults.wrap("chain", SimulatedChain(dynamodb, settings.text("LEDGER_TABLE"), clock, market)),
+        venues=[
+            faults.wrap(f"venues.{venue.name}", venue)
+            for venue in venues(market, clock, settings.integer("QUOTE_DELAY_MS"))
+        ],
+        chain=faults.wrap("chain", chain),
         clock=clock,
         randomness=randomness,
     )
