@@ -19,6 +19,8 @@ MAX_NUMBER_LENGTH = 40
 _NUMBER = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 _WHOLE_NUMBER = r"[0-9]{1,9}(\.0{1,9})?"
 _MOMENT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+_PAIR = "({0})[/-]({0})".format("|".join(TOKENS))
+_VISIBLE = r"[!-~]{1,255}"
 _DETAILS = {
     "missing": "is required",
     "extra_forbidden": "is not known here",
@@ -91,9 +93,14 @@ def _text(value: object) -> str:
     return value
 
 
+def _idempotency_key(value: str) -> str:
+    if not re.fullmatch(_VISIBLE, value):
+        raise _wrong("must be 1 to 255 visible ASCII characters")
+    return value
+
+
 def _pair(value: str) -> str:
-    tokens = re.split("[/-]", value)
-    if len(tokens) != 2 or not set(tokens) <= TOKENS.keys():
+    if not re.fullmatch(_PAIR, value):
         raise _wrong(f"must be two tokens such as SOL/USDC; one of {', '.join(TOKENS)} each")
     return value
 
@@ -136,5 +143,9 @@ Text = Annotated[str, PlainValidator(_text), WithJsonSchema({"type": "string", "
 
 WholeNumber = Annotated[int, BeforeValidator(_digits)]
 
-Pair = Annotated[str, AfterValidator(_pair)]
+Pair = Annotated[str, AfterValidator(_pair), WithJsonSchema({"type": "string", "pattern": f"^{_PAIR}$"})]
 """Token in, then token out: "SOL/USDC" or "SOL-USDC"."""
+
+IdempotencyKey = Annotated[
+    str, AfterValidator(_idempotency_key), WithJsonSchema({"type": "string", "pattern": f"^{_VISIBLE}$"})
+]

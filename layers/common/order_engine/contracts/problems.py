@@ -70,14 +70,14 @@ HTTP_STATUS: dict[type[EngineError], HTTPStatus] = {
     InvalidOrder: HTTPStatus.UNPROCESSABLE_ENTITY,
     IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
-    EngineError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
+"""What a client may be told. Any other error is a bug, and answered as one."""
 
 
 class Problem(BaseModel):
     """An error answer (RFC 9457)."""
 
-    type: str = Field("about:blank", examples=["about:blank"])
+    type: str = Field(default="about:blank", examples=["about:blank"])
     title: str = Field(description="The HTTP status in words.", examples=["Unprocessable Entity"])
     status: int = Field(examples=[422])
     detail: str = Field(examples=["amount: must be greater than zero"])
@@ -89,7 +89,7 @@ class Problem(BaseModel):
 
 
 def http_status(error: EngineError) -> HTTPStatus:
-    """The status of the nearest class in the table."""
+    """The status of the error's nearest class in the table."""
     return next(HTTP_STATUS[kind] for kind in type(error).__mro__ if kind in HTTP_STATUS)
 
 

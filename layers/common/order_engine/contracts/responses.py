@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
@@ -105,7 +106,7 @@ class OrderWithEvents(OrderResource):
     events: list[OrderEvent]
 
     @classmethod
-    def with_events(cls, order: OrderSummary, events: list[Event]) -> Self:
+    def with_events(cls, order: OrderSummary, events: Sequence[Event]) -> Self:
         """The same object as in a list, and everything that has happened, oldest first."""
         fields = {name: getattr(order, name) for name in OrderResource.model_fields}
         return cls.model_validate({**fields, "events": [event_on_wire(event) for event in events]})

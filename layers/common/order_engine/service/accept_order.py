@@ -43,6 +43,7 @@ class AcceptOrder:
         order = self._order(request, _one_key(key, request.client_order_id))
         known = await self._known(order) if _is_untimely(request, order.created_at) else await self.orders.add(order)
         if known is None:
+            logger.info("order accepted", extra={"order_id": order.order_id})
             await self._announce(order)
             return order
         if known.fingerprint != order.fingerprint:

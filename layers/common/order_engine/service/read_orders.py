@@ -8,7 +8,6 @@ from uuid import UUID
 
 from order_engine.domain.errors import OrderNotFound, Unavailable
 from order_engine.domain.events import Event
-from order_engine.domain.orders import Order
 from order_engine.domain.summaries import OrderSummary
 from order_engine.service.ports import History, OrderFilter, OrderRepository, Position
 
@@ -57,22 +56,20 @@ class ReadOrders:
         replayed one) is what the table says, also when that makes it fall outside the filter.
         """
         live = await self._live(filter, before, limit)
-        matching = [summary for summary in map(OrderSummary.of, live) if _matches(filter, summary)]
+        matching = [order for order in live if _matches(filter, order)]
         finished = await self._finished(filter, before, limit, hidden={order.order_id for order in live})
         orders = sorted((*matching, *finished), key=_position, reverse=True)
         return Page(orders[:limit], _position(orders[limit - 1]) if len(orders) > limit else None)
 
-    async def _live(self, filter: OrderFilter, before: Position | None, limit: int) -> list[Order]:
+    async def _live(self, filter: OrderFilter, before: Position | None, limit: int) -> list[OrderSummary]:
         """All live orders down to the one that makes the page more than full."""
-        found: list[Order] = []
-        matching = 0
+        found: list[OrderSummary] = []
         while True:
             orders = await self.orders.live(user_id=filter.user_id, before=before, limit=_LIVE_PAGE)
-            found += orders
-            matching += sum(_matches(filter, OrderSummary.of(order)) for order in orders)
-            if len(orders) < _LIVE_PAGE or matching > limit:
+            found += map(OrderSummary.of, orders)
+            if len(orders) < _LIVE_PAGE or sum(_matches(filter, order) for order in found) > limit:
                 return found
-            before = Position(orders[-1].created_at, orders[-1].order_id)
+            before = _position(found[-1])
 
     async def _finished(
         self, filter: OrderFilter, before: Position | None, limit: int, *, hidden: Iterable[str]

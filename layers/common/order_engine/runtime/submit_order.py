@@ -1,0 +1,54 @@
+"""Composition root of submit_order: the HTTP API behind API Gateway."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+
+from mangum import Mangum
+from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
+
+from order_engine.adapters.aws import client
+from order_engine.adapters.dynamodb import DynamoOrders
+from order_engine.adapters.postgres import PostgresHistory
+from order_engine.adapters.sqs import SqsOrderQueue, SqsStatusQueue
+from order_engine.adapters.system import SystemClock, SystemRandomness
+from order_engine.contracts.problems import PROBLEM_JSON
+from order_engine.runtime.faults import fault_plan
+from order_engine.runtime.http_api import create_app
+from order_engine.runtime.settings import Settings
+from order_engine.runtime.telemetry import configure_logging
+from order_engine.service.accept_order import AcceptOrder
+from order_engine.service.check_health import CheckHealth
+from order_engine.service.ports import Clock
+from order_engine.service.read_orders import ReadOrders
+
+
+def compose(variables: Mapping[str, str] = os.environ) -> Mangum:
+    configure_logging(variables)
+    settings = Settings(variables)
+    dynamodb, sqs = client("dynamodb"), client("sqs")
+    clock, randomness = SystemClock(), SystemRandomness()
+    faults = fault_plan(settings, dynamodb)
+    orders = faults.wrap("orders", DynamoOrders(dynamodb, settings.text("ORDERS_TABLE")))
+    history = faults.wrap("history", PostgresHistory(settings.text("DATABASE_URL")))
+    accept = AcceptOrder(
+        orders=orders,
+        queue=faults.wrap("queue", SqsOrderQueue(sqs, settings.text("ORDER_QUEUE_URL"), randomness)),
+        statuses=faults.wrap("statuses", SqsStatusQueue(sqs, settings.text("STATUS_QUEUE_URL"), randomness)),
+        clock=clock,
+        randomness=randomness,
+    )
+    return compose_api(
+        accept, ReadOrders(orders=orders, history=history), CheckHealth(orders=orders, history=history), clock
+    )
+
+
+def compose_api(accept: AcceptOrder, read: ReadOrders, health: CheckHealth, clock: Clock) -> Mangum:
+    """The Lambda handler of the API."""
+    app = create_app(accept=accept, read=read, health=health, clock=clock)
+    # RequestBoundary logs one line a request, and every error, with more to it.
+    logging.getLogger("mangum").setLevel(logging.CRITICAL)
+    # Mangum takes other types for binary and would encode them in base64.
+    return Mangum(app, lifespan="off", text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, PROBLEM_JSON])
