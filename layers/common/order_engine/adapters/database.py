@@ -1,0 +1,94 @@
+"""One Postgres connection: opened when it is needed, and again when it broke."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from psycopg import Connection, OperationalError, ProgrammingError
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import DictRow, dict_row
+
+from order_engine.domain.errors import Unavailable
+
+DEADLINE_SECONDS = 3.0
+CONNECT_SECONDS = 2
+STATEMENT_SECONDS = 2
+
+Parameters = Mapping[str, Any] | Sequence[Any]
+
+
+class BadDatabaseUrl(Exception):
+    """The connection string does not parse. Says nothing of what is in it, for that includes a password."""
+
+
+class Database:
+    """The orders of one worker take turns on its one connection, which only one thread ever touches.
+
+    That thread is not one of the event loop's: the other clients need those, and a loop that ends waits for them, so a
+    server that accepts and then says nothing would hold up the invocation.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: Connection[DictRow] | None = None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="postgres")
+
+    async def execute(self, statement: str, parameters: Parameters = ()) -> list[DictRow]:
+        """The rows of one idempotent statement, which is its own transaction and committed on return.
+
+        Raises `Unavailable` when there is no answer within `DEADLINE_SECONDS`, waiting for one's turn included.
+        Errors in the statement or its data come as psycopg raises them.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                return await loop.run_in_executor(self._thread, self._execute, statement, parameters)
+        except (OperationalError, TimeoutError) as error:
+            raise Unavailable("Postgres") from error
+
+    def _execute(self, statement: str, parameters: Parameters) -> list[DictRow]:
+        if self._connection is not None:
+            try:
+                return _rows(self._connection, statement, parameters)
+            except OperationalError:
+                if not self._connection.closed:
+                    raise
+                # Broken since its last use, as after a restart of the server or a long freeze of the worker.
+        self._connection = None
+        self._connection = connect(self._url, connect_seconds=CONNECT_SECONDS, statement_seconds=STATEMENT_SECONDS)
+        return _rows(self._connection, statement, parameters)
+
+
+def connect(url: str, *, connect_seconds: int, statement_seconds: int) -> Connection[DictRow]:
+    """A connection in autocommit mode whose times are UTC and whose statements end in time.
+
+    Raises `OperationalError` when there is nobody to connect to, `BadDatabaseUrl` when `url` does not parse.
+    """
+    try:
+        conninfo = make_conninfo(
+            url,
+            application_name="order-engine",
+            connect_timeout=connect_seconds,
+            # A peer that vanished without a word is noticed within seconds instead of minutes.
+            keepalives_idle=5,
+            keepalives_interval=1,
+            keepalives_count=2,
+            tcp_user_timeout=1500,
+        )
+    except ProgrammingError:
+        raise BadDatabaseUrl("the database URL is not a Postgres connection string") from None
+    connection = Connection.connect(conninfo, autocommit=True, row_factory=dict_row)
+    # Not as connection options: poolers such as RDS Proxy refuse those.
+    connection.execute(
+        "SELECT set_config('timezone', 'UTC', false), set_config('statement_timeout', %s, false)",
+        [f"{statement_seconds}s"],
+    )
+    return connection
+
+
+def _rows(connection: Connection[DictRow], statement: str, parameters: Parameters) -> list[DictRow]:
+    cursor = connection.execute(statement, parameters)
+    return cursor.fetchall() if cursor.description else []

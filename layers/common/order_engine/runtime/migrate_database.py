@@ -1,0 +1,86 @@
+"""Brings the schema of the history up to date: as a CloudFormation custom resource at deploy, and as a command.
+
+    DATABASE_URL=postgresql://… python -m order_engine.runtime.migrate_database
+
+CloudFormation waits for an answer at a URL of its own, so every way out of here answers, a failure with its reason.
+Reasons and logs are made of our own words and the SQL's errors: what a failed connection says may hold the password.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+from urllib.request import Request, urlopen
+
+from order_engine.adapters.database import BadDatabaseUrl
+from order_engine.adapters.migrations import MigrationFailed, apply_migrations
+from order_engine.domain.errors import Unavailable
+from order_engine.runtime.settings import BadSetting, Settings
+from order_engine.runtime.telemetry import configure_logging
+
+logger = logging.getLogger(__name__)
+
+RESOURCE_ID = "database-schema"
+
+
+def answer(event: Mapping[str, Any], variables: Mapping[str, str] = os.environ) -> None:
+    """Do what CloudFormation asks and tell it how it went. Delete leaves the data alone.
+
+    Raises `OSError` when the answer cannot be delivered: Lambda then tries the whole event again.
+    """
+    configure_logging(variables)
+    try:
+        outcome = {"Status": "SUCCESS", "Data": {"Applied": ", ".join(_fulfil(event["RequestType"], variables))}}
+    except Exception as error:
+        # The outermost edge: an unanswered request would leave the deploy waiting.
+        logger.error("schema not up to date", extra={"reason": reason(error)})
+        outcome = {"Status": "FAILED", "Reason": reason(error)}
+    _put(event["ResponseURL"], outcome | _identity(event))
+
+
+def reason(error: Exception) -> str:
+    """A sentence for whoever deploys, without secrets."""
+    match error:
+        case BadDatabaseUrl() | BadSetting() | MigrationFailed():
+            return str(error)
+        case Unavailable():
+            return "Postgres is unavailable: is the database URL right, and reachable from here?"
+        case _:
+            return f"The migrations could not be applied ({type(error).__name__})"
+
+
+def main() -> None:
+    try:
+        applied = apply_migrations(Settings(os.environ).text("DATABASE_URL"))
+    except (BadDatabaseUrl, BadSetting, MigrationFailed, Unavailable) as error:
+        sys.exit(reason(error))
+    sys.stdout.write("".join(f"Applied {name}\n" for name in applied) or "The schema is up to date\n")
+
+
+def _fulfil(request_type: str, variables: Mapping[str, str]) -> list[str]:
+    if request_type == "Delete":
+        return []
+    applied = apply_migrations(Settings(variables).text("DATABASE_URL"))
+    logger.info("schema up to date", extra={"applied": applied})
+    return applied
+
+
+def _identity(event: Mapping[str, Any]) -> dict[str, str]:
+    # A resource that failed to be created has the id that CloudFormation made up for it.
+    named = {key: event[key] for key in ("StackId", "RequestId", "LogicalResourceId")}
+    return named | {"PhysicalResourceId": event.get("PhysicalResourceId", RESOURCE_ID)}
+
+
+def _put(url: str, body: Mapping[str, Any]) -> None:
+    # The URL is signed without a content type, so none may be sent; urllib would add one.
+    request = Request(url, data=json.dumps(body).encode(), method="PUT", headers={"Content-Type": ""})  # noqa: S310
+    with urlopen(request, timeout=10):  # noqa: S310 (the URL comes from CloudFormation)
+        pass
+
+
+if __name__ == "__main__":
+    main()
