@@ -1,0 +1,135 @@
+"""What goes on the queues comes off them again: bodies, groups and deduplication, on SQS (moto)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from order_engine.adapters.sqs import SqsOrderQueue, SqsStatusQueue, order_message, status_message
+from order_engine.domain.errors import Unavailable
+from order_engine.service.ports import Frame, Replay, StatusMessage
+
+from tests.builders import a_confirmed_order, an_order
+from tests.fakes import CountingRandomness
+
+ORDER_ID = "00000000-0000-4000-8000-000000000001"
+
+
+@pytest.fixture
+def sqs(aws_credentials: None) -> Iterator[Any]:
+    with mock_aws():
+        yield boto3.client("sqs", region_name="us-east-1")
+
+
+@pytest.fixture
+def order_queue_url(sqs: Any) -> str:
+    return str(sqs.create_queue(QueueName="orders")["QueueUrl"])
+
+
+@pytest.fixture
+def status_queue_url(sqs: Any) -> str:
+    return str(sqs.create_queue(QueueName="statuses.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"])
+
+
+def received(sqs: Any, url: str) -> list[dict[str, Any]]:
+    """As Lambda hands records to a function."""
+    answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"])
+    return [
+        {"messageId": message["MessageId"], "body": message["Body"], "attributes": message["Attributes"]}
+        for message in answer.get("Messages", [])
+    ]
+
+
+def test_an_order_message_arrives_with_what_the_queue_knows_of_it(sqs: Any, order_queue_url: str) -> None:
+    queue = SqsOrderQueue(sqs, order_queue_url, CountingRandomness())
+    asyncio.run(queue.send(ORDER_ID, deferrals=2, record_only=True))
+    [record] = received(sqs, order_queue_url)
+    message = order_message(record)
+    assert (message.order_id, message.token) == (ORDER_ID, "token-1")
+    assert (message.deferrals, message.record_only, message.receive_count) == (2, True, 1)
+    assert message.message_id == record["messageId"]
+    assert abs(message.sent_at - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+def test_every_send_has_its_own_token(sqs: Any, order_queue_url: str) -> None:
+    queue = SqsOrderQueue(sqs, order_queue_url, CountingRandomness())
+    asyncio.run(queue.send(ORDER_ID))
+    asyncio.run(queue.send(ORDER_ID))
+    assert {order_message(record).token for record in received(sqs, order_queue_url)} == {"token-1", "token-2"}
+
+
+def test_a_delayed_message_is_not_there_yet(sqs: Any, order_queue_url: str) -> None:
+    queue = SqsOrderQueue(sqs, order_queue_url, CountingRandomness())
+    asyncio.run(queue.send(ORDER_ID, delay_seconds=900))
+    assert received(sqs, order_queue_url) == []
+
+
+def test_events_arrive_in_order_as_they_were_stored(sqs: Any, status_queue_url: str) -> None:
+    order = a_confirmed_order(user_id="u1")
+    queue = SqsStatusQueue(sqs, status_queue_url, CountingRandomness())
+    asyncio.run(queue.publish(order, order.events))
+    messages = [status_message(record) for record in received(sqs, status_queue_url)]
+    assert messages == [StatusMessage(order.order_id, "u1", event) for event in order.events]
+
+
+def test_more_events_than_one_batch_holds_are_all_sent(sqs: Any, status_queue_url: str) -> None:
+    order = an_order()
+    events = [order.events[0] | {"sequence": number} for number in range(1, 24)]
+    asyncio.run(SqsStatusQueue(sqs, status_queue_url, CountingRandomness()).publish(order, events))
+    attributes = sqs.get_queue_attributes(QueueUrl=status_queue_url, AttributeNames=["All"])["Attributes"]
+    assert attributes["ApproximateNumberOfMessages"] == "23"
+
+
+def test_an_event_sent_twice_is_there_once(sqs: Any, status_queue_url: str) -> None:
+    order = an_order()
+    queue = SqsStatusQueue(sqs, status_queue_url, CountingRandomness())
+    asyncio.run(queue.publish(order, order.events))
+    asyncio.run(queue.publish(order, order.events))
+    assert len(received(sqs, status_queue_url)) == 1
+
+
+def test_a_replay_waits_in_its_orders_group_and_a_frame_in_its_connections(sqs: Any, status_queue_url: str) -> None:
+    queue = SqsStatusQueue(sqs, status_queue_url, CountingRandomness())
+    replay, frame = Replay(ORDER_ID, "socket", after=3, tries=1), Frame("socket", {"type": "error"}, tries=2)
+    asyncio.run(queue.request_replay(replay))
+    asyncio.run(queue.send_frame(frame))
+    records = received(sqs, status_queue_url)
+    assert [status_message(record) for record in records] == [replay, frame]
+    assert [record["attributes"]["MessageGroupId"] for record in records] == [ORDER_ID, "socket"]
+
+
+def test_a_batch_that_was_taken_only_in_part_counts_as_not_sent(sqs: Any, status_queue_url: str) -> None:
+    class Reluctant:
+        def send_message_batch(self, **_: object) -> dict[str, Any]:
+            return {"Failed": [{"Id": "1", "Code": "InternalError", "SenderFault": False}]}
+
+    order = an_order()
+    with pytest.raises(Unavailable):
+        asyncio.run(SqsStatusQueue(Reluctant(), status_queue_url, CountingRandomness()).publish(order, order.events))
+
+
+@pytest.mark.parametrize("body", ["", "[]", "{}", '{"orderId":7,"token":"t"}', '{"orderId":"o"}', "\x00"])
+def test_a_body_that_is_no_order_message_is_refused(body: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 (json's own error is one)
+        order_message({"body": body, "attributes": {}, "messageId": "m"})
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["", "7", "{}", '{"kind":"dance"}', '{"kind":"event"}', '{"kind":"replay","orderId":"o"}', '{"kind":"frame"}'],
+)
+def test_a_body_that_is_no_status_message_is_refused(body: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011
+        status_message({"body": body})
+
+
+def test_bodies_are_compact_json(sqs: Any, order_queue_url: str) -> None:
+    asyncio.run(SqsOrderQueue(sqs, order_queue_url, CountingRandomness()).send(ORDER_ID))
+    [record] = received(sqs, order_queue_url)
+    assert json.loads(record["body"]).keys() == {"orderId", "token", "deferrals", "recordOnly"}
