@@ -55,9 +55,8 @@ class AcceptOrder:
 
     def _order(self, request: SwapRequest, key: str | None) -> Order:
         now, owner = self.clock.now(), request.user_id or PUBLIC
-        name = ["token", self.randomness.token()] if key is None else ["key", key]
         order = Order(
-            order_id=str(uuid5(_ORDER_IDS, json.dumps([owner, *name]))),
+            order_id=_order_id(owner, "token", self.randomness.token()) if key is None else order_id_under(owner, key),
             owner=owner,
             request=request,
             fingerprint=fingerprint(request),
@@ -80,6 +79,11 @@ class AcceptOrder:
         )
 
 
+def order_id_under(owner: str, key: str) -> str:
+    """The id of the one order that this owner may place under this key."""
+    return _order_id(owner, "key", key)
+
+
 def fingerprint(request: SwapRequest) -> str:
     """The same for every spelling of a request, in any dialect, and different for any other request.
 
@@ -99,6 +103,10 @@ def fingerprint(request: SwapRequest) -> str:
     }
     given = {name: value for name, value in fields.items() if value is not None}
     return sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()
+
+
+def _order_id(*names: str) -> str:
+    return str(uuid5(_ORDER_IDS, json.dumps(names)))
 
 
 def _one_key(key: str | None, client_order_id: str | None) -> str | None:
