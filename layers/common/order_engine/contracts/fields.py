@@ -62,8 +62,9 @@ def _amount(value: object) -> Decimal:
 
 
 def _slippage_bps(value: object) -> int:
-    text = str(value)
-    if isinstance(value, bool) or not re.fullmatch(_WHOLE_NUMBER, text) or Decimal(text) > MAX_SLIPPAGE_BPS:
+    is_number = isinstance(value, int | Decimal | str) and not isinstance(value, bool)
+    text = str(value) if is_number else ""
+    if not re.fullmatch(_WHOLE_NUMBER, text) or Decimal(text) > MAX_SLIPPAGE_BPS:
         raise _wrong(f"must be a whole number of basis points from 0 to {MAX_SLIPPAGE_BPS}")
     return int(Decimal(text))
 
