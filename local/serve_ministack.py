@@ -1,0 +1,84 @@
+"""Serves ministack with what its version 1.5.33 needs to be a good neighbour; emulator.py runs this as a process.
+
+Each function below is a workaround and says what for: when a later version no longer needs it, it can go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+from contextlib import suppress
+from typing import Any
+
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+from ministack.app import app
+from ministack.core import lambda_runtime
+from ministack.services import apigateway, lambda_svc
+
+DRAIN_SECONDS = 3
+
+
+def read_logs_without_waiting() -> None:
+    """1.5.33 waits 50 ms after every invocation for a first line of log, also when there is none to come."""
+    lambda_runtime.Worker._drain_stderr_bounded.__defaults__ = (0.003, 0.002, 0.25)
+
+
+def invoke_websocket_routes_like_others() -> None:
+    """1.5.33 runs all WebSocket events of a function in one worker, one after the other, and drops their logs."""
+
+    class Invocation:
+        def __init__(self, config: dict[str, Any], code: bytes) -> None:
+            self._function = {"config": config, "code_zip": code}
+
+        def invoke(self, event: dict[str, Any], _request_id: str, **_: object) -> dict[str, Any]:
+            outcome = lambda_svc._execute_function(self._function, event)
+            if outcome.get("error") or outcome.get("throttle"):
+                return {"status": "error", "error": "Internal server error"}
+            return {"status": "ok", "result": outcome.get("body")}
+
+    lambda_runtime.get_or_create_worker = lambda _name, config, code, **_: Invocation(config, code)
+
+
+async def serve_until_told() -> None:
+    loop, told = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+
+    async def stop() -> None:
+        await told.wait()
+        await close_websockets()
+
+    config = Config()
+    config.bind = [f"{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}"]
+    config.keep_alive_timeout = 75
+    config.graceful_timeout = 1
+    await serve(app, config, shutdown_trigger=stop)
+
+
+async def close_websockets() -> None:
+    """1.5.33 ignores signals as long as a WebSocket is open. Closing them runs their $disconnect, for a while."""
+    for connection in list(apigateway._ws_connections.values()):
+        connection["close_event"].set()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while apigateway._ws_connections:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+
+def allow_many_sockets() -> None:
+    """The usual soft limits, 256 files on macOS and 1,024 on Linux, are too low for a burst of connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 10_240 if hard == resource.RLIM_INFINITY else min(hard, 10_240)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+
+
+if __name__ == "__main__":
+    allow_many_sockets()
+    read_logs_without_waiting()
+    invoke_websocket_routes_like_others()
+    asyncio.run(serve_until_told())
+    # 1.5.33 has threads that would keep the process.
+    os._exit(0)
