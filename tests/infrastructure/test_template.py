@@ -1,0 +1,234 @@
+"""The template keeps its own promises, and the ones the code relies on."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from order_engine.domain.orders import MAX_ATTEMPTS
+
+from tests.infrastructure.stack import FUNCTIONS, LAYER, SOURCE, Stack, stack_with, target
+
+DEFAULT = stack_with()
+WITH_FAULTS = stack_with(FaultPoints="on", AwsEndpointUrl="http://127.0.0.1:4566")
+
+in_both_settings = pytest.mark.parametrize("stack", [DEFAULT, WITH_FAULTS], ids=["faults off", "faults on"])
+
+POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL"}
+EMULATOR = {"FAULT_POINTS", "AWS_ENDPOINT_URL"}
+MARKET = {"MARKET_SEED", "QUOTE_DELAY_MS", "LANDING_MIN_MS", "LANDING_MAX_MS", "REVERT_RATE", "DROP_RATE"}
+
+VARIABLES = {
+    "SubmitOrder": POWERTOOLS | EMULATOR | {"ORDERS_TABLE", "ORDER_QUEUE_URL", "STATUS_QUEUE_URL", "DATABASE_URL"},
+    "ExecuteOrder": POWERTOOLS
+    | EMULATOR
+    | MARKET
+    | {"ORDERS_TABLE", "LEDGER_TABLE", "ORDER_QUEUE_URL", "STATUS_QUEUE_URL", "DATABASE_URL"},
+    "WsConnect": POWERTOOLS | EMULATOR | {"ORDERS_TABLE", "ORDER_QUEUE_URL", "STATUS_QUEUE_URL", "WEBSOCKET_ENDPOINT"},
+    "WsNotify": POWERTOOLS | EMULATOR | {"ORDERS_TABLE", "STATUS_QUEUE_URL", "WEBSOCKET_ENDPOINT"},
+    "MigrateDatabase": POWERTOOLS | {"DATABASE_URL"},
+}
+
+OUTPUTS = {
+    "HttpUrl",
+    "WebSocketUrl",
+    "OrderQueueUrl",
+    "OrderDeadLetterQueueUrl",
+    "StatusQueueUrl",
+    "StatusDeadLetterQueueUrl",
+    "OrdersTableName",
+    "LedgerTableName",
+}
+
+
+def test_the_functions_are_the_known_ones() -> None:
+    assert DEFAULT.of_type("AWS::Lambda::Function").keys() == FUNCTIONS.keys()
+
+
+@in_both_settings
+def test_every_queue_has_a_dead_letter_queue_of_its_kind_or_is_one(stack: Stack) -> None:
+    queues = stack.of_type("AWS::SQS::Queue")
+    dead_letters = {name: target(q["RedrivePolicy"]["deadLetterTargetArn"]) for name, q in _redriven(queues).items()}
+
+    assert dead_letters == {"OrderQueue": "OrderDeadLetterQueue", "StatusQueue": "StatusDeadLetterQueue"}
+    assert queues.keys() == dead_letters.keys() | set(dead_letters.values())
+    for source, dead_letter in dead_letters.items():
+        assert queues[source].get("FifoQueue") == queues[dead_letter].get("FifoQueue")
+
+
+def test_a_dead_letter_outlives_its_first_queue() -> None:
+    """The age of a message counts from its first send; four days is what SQS keeps by default."""
+    queues = DEFAULT.of_type("AWS::SQS::Queue")
+    for source in _redriven(queues).values():
+        dead_letter = queues[target(source["RedrivePolicy"]["deadLetterTargetArn"])]
+        assert dead_letter["MessageRetentionPeriod"] == 14 * 86_400
+        assert source.get("MessageRetentionPeriod", 4 * 86_400) < dead_letter["MessageRetentionPeriod"]
+
+
+def test_an_order_is_received_as_often_as_it_may_be_attempted() -> None:
+    assert DEFAULT.of_type("AWS::SQS::Queue")["OrderQueue"]["RedrivePolicy"]["maxReceiveCount"] == MAX_ATTEMPTS
+
+
+def test_every_queue_is_encrypted() -> None:
+    assert all(queue["SqsManagedSseEnabled"] is True for queue in DEFAULT.of_type("AWS::SQS::Queue").values())
+
+
+def test_the_status_queue_is_first_in_first_out_with_high_throughput() -> None:
+    queue = DEFAULT.of_type("AWS::SQS::Queue")["StatusQueue"]
+    assert queue["FifoQueue"] is True
+    assert (queue["DeduplicationScope"], queue["FifoThroughputLimit"]) == ("messageGroup", "perMessageGroupId")
+
+
+@in_both_settings
+def test_a_message_stays_hidden_for_as_long_as_its_function_may_run(stack: Stack) -> None:
+    queues = stack.of_type("AWS::SQS::Queue")
+    sources = stack.event_sources()
+    assert sources.keys() == {"ExecuteOrder", "WsNotify"}
+    for function, source in sources.items():
+        queue = queues[target(source["EventSourceArn"])]
+        assert queue["VisibilityTimeout"] >= stack.function(function)["Timeout"]
+
+
+@in_both_settings
+def test_batches_report_the_messages_that_failed(stack: Stack) -> None:
+    for source in stack.event_sources().values():
+        assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+@in_both_settings
+def test_ten_orders_execute_at_a_time(stack: Stack) -> None:
+    source = stack.event_sources()["ExecuteOrder"]
+    assert stack.function("ExecuteOrder")["ReservedConcurrentExecutions"] == 10
+    assert source["ScalingConfig"] == {"MaximumConcurrency": 10}
+    assert source["BatchSize"] == {"Ref": "OrdersPerWorker"}
+    assert SOURCE["Parameters"]["OrdersPerWorker"]["Default"] == 1
+
+
+@in_both_settings
+def test_every_function_logs_to_a_group_that_forgets(stack: Stack) -> None:
+    groups = stack.of_type("AWS::Logs::LogGroup")
+    used = {name: target(stack.function(name)["LoggingConfig"]["LogGroup"]) for name in FUNCTIONS}
+    assert sorted(used.values()) == sorted(groups)
+    assert all(group["RetentionInDays"] == 30 for group in groups.values())
+
+
+@in_both_settings
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_is_given_exactly_its_variables(stack: Stack, function: str) -> None:
+    assert stack.variables(function).keys() == VARIABLES[function]
+
+
+@pytest.mark.parametrize(("function", "module"), FUNCTIONS.items())
+def test_variables_and_settings_are_in_step(function: str, module: str) -> None:
+    """What a composition root reads it is given, and what it is given somebody reads."""
+    root = (LAYER / "order_engine" / "runtime" / f"{module}.py").read_text()
+    shared = "".join(path.read_text() for path in (LAYER / "order_engine" / "runtime").glob("*.py"))
+    assert set(_variables_read(root)) <= VARIABLES[function]
+    assert VARIABLES[function] <= set(_variables_read(root)) | set(_variables_read(shared))
+
+
+def test_the_parameters_of_the_market_reach_the_worker() -> None:
+    variables = DEFAULT.variables("ExecuteOrder")
+    assert {name: target(variables[name]) for name in MARKET} == {
+        "MARKET_SEED": "MarketSeed",
+        "QUOTE_DELAY_MS": "QuoteDelayMs",
+        "LANDING_MIN_MS": "LandingMinMs",
+        "LANDING_MAX_MS": "LandingMaxMs",
+        "REVERT_RATE": "RevertRate",
+        "DROP_RATE": "DropRate",
+    }
+
+
+def test_the_emulator_is_declared_so_that_sam_local_can_override_it() -> None:
+    for function in FUNCTIONS.keys() - {"MigrateDatabase"}:
+        assert DEFAULT.variables(function)["AWS_ENDPOINT_URL"] == {"Ref": "AwsEndpointUrl"}
+    assert SOURCE["Parameters"]["AwsEndpointUrl"]["Default"] == ""
+
+
+def test_faults_need_an_emulator() -> None:
+    assert SOURCE["Parameters"]["FaultPoints"]["Default"] == "off"
+    rule = SOURCE["Rules"]["FaultPointsNeedAnEmulator"]
+    assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "FaultPoints"}, "on"]}
+    assert rule["Assertions"][0]["Assert"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "AwsEndpointUrl"}, ""]}]}
+
+
+def test_the_orders_table_has_the_keys_and_indexes_of_the_repository() -> None:
+    table = DEFAULT.of_type("AWS::DynamoDB::Table")["OrdersTable"]
+    assert _key(table) == ("pk", "sk")
+    assert {index["IndexName"]: _key(index) for index in table["GlobalSecondaryIndexes"]} == {
+        "live": ("live", "position"),
+        "liveByUser": ("liveUser", "position"),
+        "byConnection": ("connectionId", "orderId"),
+    }
+    assert all(index["Projection"] == {"ProjectionType": "KEYS_ONLY"} for index in table["GlobalSecondaryIndexes"])
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+
+
+def test_tables_are_billed_by_request_and_forget_by_ttl() -> None:
+    for table in DEFAULT.of_type("AWS::DynamoDB::Table").values():
+        assert table["BillingMode"] == "PAY_PER_REQUEST"
+        assert table["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
+
+
+def test_all_websocket_routes_lead_to_one_function() -> None:
+    routes = {route["RouteKey"] for route in DEFAULT.of_type("AWS::ApiGatewayV2::Route").values()}
+    assert routes == {"$connect", "$disconnect", "$default"}
+    for integration in DEFAULT.of_type("AWS::ApiGatewayV2::Integration").values():
+        assert '"Fn::GetAtt": ["WsConnect", "Arn"]' in json.dumps(integration["IntegrationUri"])
+
+
+def test_both_apis_are_throttled() -> None:
+    stages = DEFAULT.of_type("AWS::ApiGatewayV2::Stage")
+    assert {stage["StageName"] for stage in stages.values()} == {"$default", "live"}
+    for stage in stages.values():
+        assert stage["DefaultRouteSettings"].keys() == {"ThrottlingRateLimit", "ThrottlingBurstLimit"}
+
+
+def test_the_schema_is_migrated_again_whenever_the_layer_changes() -> None:
+    """SAM names a layer version by its content, so a reference to it changes with the migrations inside."""
+    (layer,) = DEFAULT.of_type("AWS::Lambda::LayerVersion")
+    schema = DEFAULT.of_type("Custom::DatabaseSchema")["DatabaseSchema"]
+    assert target(schema["ServiceToken"]) == "MigrateDatabase"
+    assert target(schema["Migrations"]) == layer != "CommonLayer"
+    assert schema["ServiceTimeout"] > DEFAULT.function("MigrateDatabase")["Timeout"]
+
+
+def test_the_outputs_are_all_there() -> None:
+    assert SOURCE["Outputs"].keys() == OUTPUTS
+
+
+def test_every_parameter_is_described_and_every_optional_one_valid_by_default() -> None:
+    for name, parameter in SOURCE["Parameters"].items():
+        assert parameter["Description"], name
+        if "Default" in parameter and "AllowedPattern" in parameter:
+            assert re.fullmatch(parameter["AllowedPattern"], parameter["Default"]), name
+
+
+def test_no_default_is_a_secret() -> None:
+    secret = {name for name, parameter in SOURCE["Parameters"].items() if parameter.get("NoEcho")}
+    assert secret == {"DatabaseUrl"}
+    assert not any("Default" in SOURCE["Parameters"][name] for name in secret)
+    with_password = r"://[^/\s]*:[^/\s]*@"
+    assert not re.search(with_password, json.dumps([SOURCE["Globals"], SOURCE["Resources"]]))
+    assert not any(re.search(with_password, str(p.get("Default", ""))) for p in SOURCE["Parameters"].values())
+
+
+def _redriven(queues: dict[str, Any]) -> dict[str, Any]:
+    return {name: queue for name, queue in queues.items() if "RedrivePolicy" in queue}
+
+
+def _key(table: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(key["AttributeName"] for key in table["KeySchema"])
+
+
+def _variables_read(source: str) -> Iterator[str]:
+    """Names passed first to a method, as in `settings.text("ORDERS_TABLE")` and `variables.get("FAULT_POINTS")`."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Call(func=ast.Attribute(), args=[ast.Constant(value=str(name)), *_]):
+                if re.fullmatch(r"[A-Z]+(_[A-Z]+)+", name):
+                    yield name
