@@ -1,0 +1,503 @@
+"""One set of cases for every `History`, the one in memory and the one in Postgres; then what only Postgres can do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+import pytest
+from order_engine.adapters.migrations import apply_migrations
+from order_engine.adapters.postgres import PostgresHistory, find_query
+from order_engine.domain.errors import Unavailable
+from order_engine.domain.orders import TERMINAL, Order, Status
+from order_engine.domain.quotes import Swap, SwapMode
+from order_engine.domain.summaries import OrderSummary
+from order_engine.service.ports import History, OrderFilter, Position
+from psycopg.rows import dict_row
+
+from local.postgres import Postgres
+from tests.builders import BUY_SOL, a_confirmed_order, a_failed_order, an_expired_order, confirm, exhaust
+from tests.contract.conftest import new_database
+from tests.fakes import NOON, InMemoryHistory
+
+EVERYTHING = OrderFilter()
+
+run = asyncio.run
+
+
+@pytest.fixture
+def postgres_history(database_url: str) -> PostgresHistory:
+    with psycopg.connect(database_url) as connection:
+        connection.execute("TRUNCATE orders, order_status_history")
+    return PostgresHistory(database_url)
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def history(request: pytest.FixtureRequest) -> History:
+    if request.param == "memory":
+        return InMemoryHistory()
+    postgres_history: PostgresHistory = request.getfixturevalue("postgres_history")
+    return postgres_history
+
+
+def record(history: History, *orders: Order) -> None:
+    async def record_all() -> None:
+        for order in orders:
+            await history.record(order)
+
+    run(record_all())
+
+
+def find(
+    history: History, filter: OrderFilter = EVERYTHING, before: Position | None = None, limit: int = 100
+) -> list[str]:
+    return [summary.order_id for summary in run(history.find(filter, before=before, limit=limit))]
+
+
+def minutes(count: int) -> timedelta:
+    return timedelta(minutes=count)
+
+
+# Both
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        a_confirmed_order(user_id="u1", client_order_id="mine", expires_at=NOON + minutes(5), limit=220_000_000),
+        a_confirmed_order(swap=BUY_SOL, slippage_bps=0),
+        a_failed_order(),
+        an_expired_order(expires_at=NOON),
+    ],
+    ids=["confirmed", "exact out", "failed", "expired"],
+)
+def test_a_recorded_order_reads_back_as_it_was(history: History, order: Order) -> None:
+    record(history, order)
+
+    assert run(history.get(order.order_id)) == (OrderSummary.of(order), list(order.events))
+    assert run(history.find(EVERYTHING, before=None, limit=1)) == [OrderSummary.of(order)]
+
+
+def test_an_order_never_recorded_is_not_there(history: History) -> None:
+    assert run(history.get("no such order")) is None
+    assert find(history) == []
+
+
+def test_amounts_of_nine_decimals_are_exact(history: History) -> None:
+    dust = Swap("SOL", "USDC", 1, SwapMode.EXACT_IN)
+    most = Swap("SOL", "USDC", 999_999_999_999_999_999_999, SwapMode.EXACT_IN)
+    record(
+        history,
+        a_confirmed_order("dust", swap=dust),
+        a_confirmed_order("most", swap=most, limit=123_456_789_012_345_678),
+    )
+
+    for order_id, amount, limit in [
+        ("dust", "0.000000001", "222.872221"),
+        ("most", "999999999999.999999999", "123456789012.345678"),
+    ]:
+        recorded = run(history.get(order_id))
+        assert recorded is not None
+        summary, _ = recorded
+        assert (summary.amount, summary.amount_in) == (Decimal(amount), Decimal(amount))
+        assert summary.min_amount_out == Decimal(limit)
+        assert str(summary.amount) in (amount, "1E-9")
+
+
+def test_texts_come_back_letter_by_letter(history: History) -> None:
+    odd = "'; DROP TABLE orders; -- %s %(id)s {} \\ \" \t\n é 漢字 🚀 \u2028 \x7f"
+    order = a_confirmed_order(user_id=odd, client_order_id=odd, owner=odd)
+    order = replace(order, events=(order.events[0] | {"message": odd, odd: [{odd: None}]}, *order.events[1:]))
+    record(history, order)
+
+    assert run(history.get(order.order_id)) == (OrderSummary.of(order), list(order.events))
+    assert find(history, OrderFilter(user_id=odd)) == [order.order_id]
+
+
+def test_orders_are_found_newest_first_and_by_bytes_of_their_id_where_the_time_is_the_same(history: History) -> None:
+    ids = ["b", "B", "a-2", "a1", "a-1", "é"]
+    record(history, *(a_confirmed_order(order_id) for order_id in ids))
+    record(
+        history,
+        a_confirmed_order("old", created_at=NOON - minutes(1)),
+        a_confirmed_order("new", created_at=NOON + minutes(1)),
+    )
+
+    assert find(history) == ["new", *sorted(ids, reverse=True), "old"]
+
+
+@pytest.mark.parametrize("page", [1, 2, 3, 7, 8])
+def test_paging_visits_each_order_once(history: History, page: int) -> None:
+    orders = [a_confirmed_order(f"order-{number}", created_at=NOON + minutes(number // 3)) for number in range(7)]
+    record(history, *orders)
+
+    visited: list[str] = []
+    before: Position | None = None
+    while summaries := run(history.find(EVERYTHING, before=before, limit=page)):
+        assert len(summaries) <= page
+        assert len(visited) < len(orders)
+        visited += [summary.order_id for summary in summaries]
+        before = Position(summaries[-1].created_at, summaries[-1].order_id)
+
+    assert visited == [order.order_id for order in reversed(orders)]
+
+
+def test_an_order_recorded_while_somebody_pages_moves_nothing(history: History) -> None:
+    record(history, *(a_confirmed_order(f"order-{number}", created_at=NOON + minutes(number)) for number in range(4)))
+    assert find(history, limit=2) == ["order-3", "order-2"]
+    record(history, a_confirmed_order("newer", created_at=NOON + minutes(9)))
+
+    assert find(history, before=Position(NOON + minutes(2), "order-2")) == ["order-1", "order-0"]
+
+
+BONK = Swap("USDC", "BONK", 1_000_000, SwapMode.EXACT_IN)
+MIXED = [
+    a_confirmed_order("mine", user_id="me"),
+    a_failed_order("failed", user_id="me", created_at=NOON + minutes(1)),
+    a_confirmed_order("bonk", swap=BONK, user_id="me", created_at=NOON + minutes(2)),
+    a_confirmed_order("limit", type="limit", created_at=NOON + minutes(3)),
+    an_expired_order("yours", user_id="you", created_at=NOON + minutes(4)),
+]
+
+
+@pytest.mark.parametrize(
+    ("filter", "found"),
+    [
+        (OrderFilter(), ["yours", "limit", "bonk", "failed", "mine"]),
+        (OrderFilter(status=Status.CONFIRMED), ["limit", "bonk", "mine"]),
+        (OrderFilter(status=Status.PENDING), []),
+        (OrderFilter(type="limit"), ["limit"]),
+        (OrderFilter(user_id="me"), ["bonk", "failed", "mine"]),
+        (OrderFilter(user_id=""), []),
+        (OrderFilter(pair=("USDC", "BONK")), ["bonk"]),
+        (OrderFilter(pair=("BONK", "USDC")), []),
+        (OrderFilter(since=NOON + minutes(3)), ["yours", "limit"]),
+        (OrderFilter(until=NOON + minutes(1)), ["mine"]),
+        (OrderFilter(since=NOON + minutes(1), until=NOON + minutes(3)), ["bonk", "failed"]),
+        (OrderFilter(user_id="me", status=Status.CONFIRMED), ["bonk", "mine"]),
+        (OrderFilter(Status.CONFIRMED, "market", "me", ("SOL", "USDC"), NOON, NOON + minutes(9)), ["mine"]),
+        (OrderFilter(Status.CONFIRMED, "limit", "me", ("SOL", "USDC"), NOON, NOON + minutes(9)), []),
+    ],
+)
+def test_a_filter_finds_what_meets_all_of_it(history: History, filter: OrderFilter, found: list[str]) -> None:
+    record(history, *MIXED)
+
+    assert find(history, filter) == found
+
+
+def test_a_filter_holds_on_later_pages_too(history: History) -> None:
+    record(history, *MIXED)
+
+    assert find(history, OrderFilter(user_id="me"), before=Position(NOON + minutes(2), "bonk"), limit=1) == ["failed"]
+
+
+def test_recording_again_changes_nothing(history: History) -> None:
+    order = a_confirmed_order()
+    record(history, order, order)
+
+    assert run(history.get(order.order_id)) == (OrderSummary.of(order), list(order.events))
+    assert find(history) == [order.order_id]
+
+
+def test_a_replayed_order_that_finishes_again_is_brought_up_to_date(history: History) -> None:
+    failed = a_failed_order()
+    confirmed = confirm(failed.replayed("operator", failed.updated_at + minutes(1)))
+    record(history, failed, confirmed)
+
+    assert run(history.get(failed.order_id)) == (OrderSummary.of(confirmed), list(confirmed.events))
+    assert find(history, OrderFilter(status=Status.FAILED)) == []
+
+
+def test_a_late_copy_of_an_earlier_end_does_not_undo_a_later_one(history: History) -> None:
+    failed = a_failed_order()
+    confirmed = confirm(failed.replayed("operator", failed.updated_at + minutes(1)))
+    record(history, confirmed, failed)
+
+    assert run(history.get(failed.order_id)) == (OrderSummary.of(confirmed), list(confirmed.events))
+
+
+def test_orders_recorded_at_once_through_one_history_are_all_there(history: History) -> None:
+    orders = [a_confirmed_order(f"order-{number:02}") for number in range(30)]
+
+    async def at_once() -> None:
+        await asyncio.gather(*(history.record(order) for order in orders for _ in range(2)))
+
+    run(at_once())
+
+    assert find(history) == [order.order_id for order in reversed(orders)]
+
+
+def test_checking_a_history_that_answers_raises_nothing(history: History) -> None:
+    run(history.check())
+
+
+# Postgres
+
+
+def rows(url: str, statement: str) -> list[dict[str, Any]]:
+    with psycopg.connect(url, row_factory=dict_row) as connection:
+        return connection.execute(statement.encode()).fetchall()
+
+
+def test_workers_that_record_the_same_order_at_once_leave_one(
+    database_url: str, postgres_history: PostgresHistory
+) -> None:
+    failed = a_failed_order()
+    again = exhaust(failed.replayed("operator", failed.updated_at + minutes(1)))
+    workers = [postgres_history, *(PostgresHistory(database_url) for _ in range(5))]
+
+    async def at_once() -> None:
+        await asyncio.gather(*(worker.check() for worker in workers))
+        await asyncio.gather(*(worker.record(order) for worker in workers for order in (again, failed)))
+
+    run(at_once())
+
+    assert run(postgres_history.get(failed.order_id)) == (OrderSummary.of(again), list(again.events))
+    assert rows(database_url, "SELECT count(*) FROM order_status_history") == [{"count": again.sequence}]
+
+
+def test_readers_of_the_usual_columns_find_them(database_url: str, postgres_history: PostgresHistory) -> None:
+    confirmed, failed = a_confirmed_order("a"), a_failed_order("b")
+    record(postgres_history, confirmed, failed)
+
+    statement = """
+        SELECT id, status, final_price, transaction_hash, error_message, failure_reason, token_in, token_out, amount,
+               slippage_bps
+        FROM orders ORDER BY id
+    """
+    common = {"token_in": "SOL", "token_out": "USDC", "amount": Decimal("1.5"), "slippage_bps": 100}
+    why = failed.events[-1]["error"]
+    assert rows(database_url, statement) == [
+        {
+            "id": "a",
+            "status": "confirmed",
+            "final_price": Decimal("150.082304"),
+            "transaction_hash": "signature-of-a",
+            "error_message": None,
+            "failure_reason": None,
+            **common,
+        },
+        {
+            "id": "b",
+            "status": "failed",
+            "final_price": None,
+            "transaction_hash": None,
+            "error_message": why,
+            "failure_reason": why,
+            **common,
+        },
+    ]
+    history = rows(
+        database_url, "SELECT status, payload FROM order_status_history WHERE order_id = 'a' ORDER BY created_at"
+    )
+    assert history == [{"status": event["status"], "payload": event} for event in confirmed.events]
+
+
+@pytest.mark.parametrize("status", Status)
+def test_the_schema_knows_the_statuses_of_the_domain(
+    database_url: str, postgres_history: PostgresHistory, status: Status
+) -> None:
+    record(postgres_history, a_failed_order())
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE order_status_history SET status = %s", [status.value])
+        if status in TERMINAL:
+            hash = "signature" if status is Status.CONFIRMED else None
+            connection.execute("UPDATE orders SET status = %s, transaction_hash = %s", [status.value, hash])
+        else:
+            with pytest.raises(psycopg.errors.CheckViolation):
+                connection.execute("UPDATE orders SET status = %s", [status.value])
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        "amount = 0",
+        "amount = 'NaN'",
+        "amount_out = -1",
+        "final_price = 'Infinity'",
+        "slippage_bps = -1",
+        "slippage_bps = 10001",
+        "token_out = token_in",
+        "transaction_hash = NULL",
+        "status = 'failed'",
+        "sequence = 0",
+    ],
+)
+def test_the_schema_refuses_nonsense(database_url: str, postgres_history: PostgresHistory, nonsense: str) -> None:
+    record(postgres_history, a_confirmed_order())
+
+    with psycopg.connect(database_url) as connection, pytest.raises(psycopg.errors.CheckViolation):
+        connection.execute(f"UPDATE orders SET {nonsense}".encode())
+
+
+def test_ids_are_ordered_by_bytes_whatever_the_locale_of_the_database(database_url: str) -> None:
+    statement = (
+        "SELECT collation_name FROM information_schema.columns WHERE table_name = 'orders' AND column_name = 'id'"
+    )
+
+    assert rows(database_url, statement) == [{"collation_name": "C"}]
+
+
+MANY = """
+INSERT INTO orders (id, type, status, owner, user_id, token_in, token_out, swap_mode, amount, slippage_bps, created_at,
+                    updated_at, sequence, attempts)
+SELECT 'order-' || number, CASE WHEN number % 100 = 0 THEN 'limit' ELSE 'market' END,
+       CASE WHEN number % 20 = 0 THEN 'expired' ELSE 'failed' END, 'public', 'user-' || number % 20,
+       CASE WHEN number % 10 = 0 THEN 'RAY' ELSE 'SOL' END, 'USDC', 'exactIn', 1, 100,
+       timestamptz '2026-11-21' + number * interval '1 second', timestamptz '2026-11-21', 5, 1
+FROM generate_series(1, 20000) AS number
+"""
+
+
+@pytest.fixture(scope="module")
+def many_orders_url(postgres: Postgres) -> str:
+    url = new_database(postgres)
+    apply_migrations(url)
+    with psycopg.connect(url) as connection:
+        connection.execute(MANY)
+        connection.execute("ANALYZE orders")
+    return url
+
+
+@pytest.mark.parametrize(
+    ("filter", "index"),
+    [
+        (OrderFilter(), "orders_by_age"),
+        (OrderFilter(status=Status.EXPIRED), "orders_by_status"),
+        (OrderFilter(type="limit"), "orders_by_type"),
+        (OrderFilter(user_id="user-3"), "orders_by_user"),
+        (OrderFilter(pair=("RAY", "USDC")), "orders_by_pair"),
+        (OrderFilter(since=NOON - minutes(660)), "orders_by_age"),
+        (OrderFilter(until=NOON - minutes(660)), "orders_by_age"),
+    ],
+)
+@pytest.mark.parametrize("before", [None, Position(NOON - minutes(540), "order-10800")], ids=["first", "later"])
+def test_every_list_reads_its_index_and_sorts_nothing(
+    many_orders_url: str, filter: OrderFilter, index: str, before: Position | None
+) -> None:
+    statement, parameters = find_query(filter, before=before, limit=51)
+    with psycopg.connect(many_orders_url) as connection:
+        # What a page costs on solid state; the default of 4 is for disks that turn.
+        connection.execute("SET random_page_cost = 1.1")
+        plan = json.dumps(connection.execute(f"EXPLAIN (FORMAT JSON) {statement}".encode(), parameters).fetchall())
+
+    assert f'"{index}"' in plan
+    assert "Sort" not in plan
+    assert "Seq Scan" not in plan
+
+
+# Postgres away
+
+
+@contextmanager
+def unavailable_within(seconds: float) -> Iterator[None]:
+    started = time.monotonic()
+    with pytest.raises(Unavailable, match="Postgres"):
+        yield
+    assert time.monotonic() - started < seconds
+
+
+def test_a_history_works_again_once_postgres_is_back(postgres: Postgres, postgres_history: PostgresHistory) -> None:
+    record(postgres_history, a_confirmed_order("before"))
+    postgres.stop()
+    try:
+        for use in (postgres_history.record(a_confirmed_order("during")), postgres_history.check()):
+            with unavailable_within(seconds=3.5):
+                run(use)
+    finally:
+        postgres.start()
+    record(postgres_history, a_confirmed_order("after"))
+
+    assert set(find(postgres_history)) == {"before", "after"}
+
+
+def test_a_connection_that_broke_while_idle_costs_nothing(database_url: str, postgres_history: PostgresHistory) -> None:
+    run(postgres_history.check())
+    with psycopg.connect(database_url) as connection:
+        connection.execute("SELECT pg_terminate_backend(%s, 1000)", [backend_of(database_url)])
+
+    record(postgres_history, a_confirmed_order())
+
+    assert find(postgres_history) == ["order-1"]
+
+
+def test_many_orders_give_up_together_on_a_server_that_says_nothing(silent_url: str) -> None:
+    history = PostgresHistory(silent_url)
+
+    async def at_once() -> list[BaseException | None]:
+        orders = [a_confirmed_order(f"order-{number}") for number in range(10)]
+        return await asyncio.gather(*(history.record(order) for order in orders), return_exceptions=True)
+
+    started = time.monotonic()
+    outcomes = run(at_once())
+
+    assert time.monotonic() - started < 3.5
+    assert [type(outcome) for outcome in outcomes] == [Unavailable] * 10
+
+
+def test_a_server_that_falls_silent_is_unavailable_until_it_speaks_again(
+    database_url: str, postgres_history: PostgresHistory
+) -> None:
+    run(postgres_history.check())
+    backend = backend_of(database_url)
+    os.kill(backend, signal.SIGSTOP)
+    try:
+        with unavailable_within(seconds=3.5):
+            record(postgres_history, a_confirmed_order())
+    finally:
+        os.kill(backend, signal.SIGCONT)
+    record(postgres_history, a_confirmed_order())
+
+    assert find(postgres_history) == ["order-1"]
+
+
+def test_a_statement_that_takes_too_long_is_unavailable(database_url: str, postgres_history: PostgresHistory) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute("LOCK TABLE orders")
+        with unavailable_within(seconds=3.5):
+            record(postgres_history, a_confirmed_order())
+
+    record(postgres_history, a_confirmed_order())
+
+
+def test_a_missing_table_is_not_taken_for_a_database_that_is_away(empty_database_url: str) -> None:
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        record(PostgresHistory(empty_database_url), a_confirmed_order())
+
+
+def test_psycopg_is_only_imported_when_the_history_is_used() -> None:
+    program = (
+        "import sys; from order_engine.adapters.postgres import PostgresHistory; PostgresHistory('postgresql://nowhere');"
+        "sys.exit('psycopg' in sys.modules)"
+    )
+
+    subprocess.run([sys.executable, "-c", program], check=True, env={"PYTHONPATH": os.pathsep.join(sys.path)})
+
+
+@pytest.fixture
+def silent_url() -> Iterator[str]:
+    """Of a server that accepts connections and then says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"postgresql://user@127.0.0.1:{server.getsockname()[1]}/orders"
+
+
+def backend_of(url: str) -> int:
+    """The server process of the engine's connection that was used last."""
+    statement = (
+        "SELECT pid FROM pg_stat_activity WHERE application_name = 'order-engine' ORDER BY query_start DESC LIMIT 1"
+    )
+    pid: int = rows(url, statement)[0]["pid"]
+    return pid
