@@ -78,7 +78,10 @@ def test_an_order_id_may_be_written_in_capitals() -> None:
     assert order.order_id == an_id(0xABCDEF)
 
 
-@pytest.mark.parametrize("order_id", [an_id(1), "", "execute", "1", an_id(1).replace("-", ""), f"{{{an_id(1)}}}", "\0"])
+@pytest.mark.parametrize(
+    "order_id",
+    [an_id(1), "", "execute", "1", "\0", an_id(2).replace("-", ""), f"{{{an_id(2)}}}", f"urn:uuid:{an_id(2)}"],
+)
 def test_an_order_that_nobody_made_is_not_found(order_id: str) -> None:
     world = World()
     world.keep_live(an_order(an_id(2)))

@@ -109,7 +109,7 @@ class OrderWithEvents(OrderResource):
     def with_events(cls, order: OrderSummary, events: Sequence[Event]) -> Self:
         """The same object as in a list, and everything that has happened, oldest first."""
         fields = {name: getattr(order, name) for name in OrderResource.model_fields}
-        return cls.model_validate({**fields, "events": [event_on_wire(event) for event in events]})
+        return cls.model_validate({**fields, "events": list(events)})
 
 
 class OrderPage(Response):
@@ -128,14 +128,3 @@ class Health(Response):
     status: Literal["ok", "degraded"]
     timestamp: Timestamp
     parts: dict[str, PartState]
-
-
-def event_on_wire(event: Event) -> Event:
-    """The stored event, with two more names that clients of other engines read: `quote` and `finalPrice`."""
-    aliases: Event = {}
-    if "quotes" in event:
-        chosen = next((quote for quote in event["quotes"] if quote["dex"] == event.get("dex")), None)
-        aliases |= {"quote": chosen} if chosen is not None else {}
-    if "executedPrice" in event:
-        aliases["finalPrice"] = event["executedPrice"]
-    return event | aliases
