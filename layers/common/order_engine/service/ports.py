@@ -53,7 +53,10 @@ class OrderRepository(Protocol):
         ...
 
     async def live(self, *, user_id: str | None, before: Position | None, limit: int) -> list[Order]:
-        """Orders that are not in the history yet, newest first; eventually consistent."""
+        """Orders that are not in the history yet, newest first; eventually consistent.
+
+        Fewer than `limit` only when there are no more.
+        """
         ...
 
     async def sequences(self, order_ids: Iterable[str]) -> dict[str, int]:
