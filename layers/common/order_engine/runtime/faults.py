@@ -1,8 +1,8 @@
 """Fault points of the local stack: between any two steps, a worker can be told to crash, lose, delay or refuse.
 
-A fault point is a call of a port, named `{port}.{method}`; storing an order also says which step it stores
-(`orders.save.submitted`; `orders.save.quiet` where nothing visible changes). What should happen there stands in a
-control item of the orders table, for one order or for all of them:
+A fault point is a function's call of a port, named `{function}.{port}.{method}`; storing an order also says which step
+it stores (`execute_order.orders.save.submitted`; `.quiet` where nothing visible changes). What should happen there
+stands in a control item of the orders table, for one order or for all of them:
 
     pk FAULT#{order id or *}, sk FAULT, and for each point an attribute {action: S, times: N, ms: N (delay only)}
 
@@ -14,9 +14,9 @@ control item of the orders table, for one order or for all of them:
 | lose          | the call is made and its answer is lost                                      |
 | delay         | the call is made `ms` milliseconds later                                     |
 | drop          | the call is not made, and looks as if it had been                            |
-| garble        | `venues.{name}.quote` answers nonsense                                       |
-| revert        | `chain.send` lands a reverted transaction                                    |
-| unknown       | `chain.look_up` knows nothing                                                |
+| garble        | a venue's quote is nonsense                                                  |
+| revert        | what the chain is sent lands reverted                                        |
+| unknown       | the chain knows of no transaction                                            |
 
 Where fault points are off, which is everywhere but in a local stack that asks for them, nothing is wrapped at all.
 """
@@ -65,6 +65,7 @@ class NoFaults:
 class FaultPlan:
     """The control items. Reads and counts down one fault at a time."""
 
+    function: str
     client: Any
     table: str
 
@@ -74,6 +75,7 @@ class FaultPlan:
 
     def take(self, point: str) -> Fault | None:
         """The fault that is due at this point, if any; it is due once less afterwards."""
+        point = f"{self.function}.{point}"
         return self._take(_order_id.get(), point) or self._take("*", point)
 
     def _take(self, scope: str, point: str) -> Fault | None:
@@ -93,8 +95,8 @@ class FaultPlan:
         return Fault(fault["action"]["S"], int(fault.get("ms", {"N": "0"})["N"]))
 
 
-def fault_plan(settings: Settings, dynamodb: Any) -> FaultPlan | NoFaults:
-    return FaultPlan(dynamodb, settings.text("ORDERS_TABLE")) if settings.has_fault_points else NoFaults()
+def fault_plan(function: str, settings: Settings, dynamodb: Any) -> FaultPlan | NoFaults:
+    return FaultPlan(function, dynamodb, settings.text("ORDERS_TABLE")) if settings.has_fault_points else NoFaults()
 
 
 class _FaultyPort:

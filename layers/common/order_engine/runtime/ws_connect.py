@@ -124,7 +124,7 @@ def compose(variables: Mapping[str, str] = os.environ) -> SocketApi:
     dynamodb, sqs, table = client("dynamodb"), client("sqs"), settings.text("ORDERS_TABLE")
     management = client("apigatewaymanagementapi", endpoint_url=settings.text("WEBSOCKET_ENDPOINT"))
     clock, randomness = SystemClock(), SystemRandomness()
-    faults = fault_plan(settings, dynamodb)
+    faults = fault_plan("ws_connect", settings, dynamodb)
     orders = faults.wrap("orders", DynamoOrders(dynamodb, table))
     statuses = faults.wrap("statuses", SqsStatusQueue(sqs, settings.text("STATUS_QUEUE_URL"), randomness))
     queue = faults.wrap("queue", SqsOrderQueue(sqs, settings.text("ORDER_QUEUE_URL"), randomness))

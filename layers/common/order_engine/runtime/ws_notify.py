@@ -55,7 +55,7 @@ def compose(variables: Mapping[str, str] = os.environ) -> Notifier:
     settings = Settings(variables)
     dynamodb, table = client("dynamodb"), settings.text("ORDERS_TABLE")
     management = client("apigatewaymanagementapi", endpoint_url=settings.text("WEBSOCKET_ENDPOINT"))
-    faults = fault_plan(settings, dynamodb)
+    faults = fault_plan("ws_notify", settings, dynamodb)
     statuses = SqsStatusQueue(client("sqs"), settings.text("STATUS_QUEUE_URL"), SystemRandomness())
     return Notifier(
         NotifyClients(

@@ -1,0 +1,151 @@
+"""Each client that users arrive with submits and watches as it always did, whenever it connects."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from local.stack import Stack
+from tests.e2e.clients import ENDINGS, HAPPY_PATH, SELL_SOL, Client, Json, run
+
+IN_OUT: Json = {"inputToken": "SOL", "outputToken": "USDC", "amount": 1.5}
+BASE_QUOTE: Json = {"baseToken": "SOL", "quoteToken": "USDC", "amount": 2.5, "side": "buy"}
+MARKET: Json = {"type": "market", "tokenIn": "SOL", "tokenOut": "USDC", "amount": 1, "slippageBps": 100}
+
+OVER_HTTP = {
+    "baseToken/quoteToken/side": ("/orders/execute", BASE_QUOTE),
+    "inputToken/outputToken": ("/api/orders/execute", IN_OUT),
+    "tokenIn/tokenOut": ("/api/orders/execute", MARKET),
+    "canonical": ("/api/orders", SELL_SOL),
+}
+
+
+def assert_whole(events: list[Json]) -> None:
+    assert [event["status"] for event in events] == HAPPY_PATH
+    assert [event["sequence"] for event in events] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("dialect", OVER_HTTP)
+@pytest.mark.parametrize("moment", ["before", "during", "after"])
+def test_an_order_over_http_is_watched_by_its_id(stack: Stack, dialect: str, moment: str) -> None:
+    path, order = OVER_HTTP[dialect]
+
+    async def scenario(client: Client) -> list[Json]:
+        accepted = await client.submit(path, **order)
+        if moment == "during":
+            await client.reaches(accepted["orderId"], "building")
+        if moment == "after":
+            await client.outcome(accepted["orderId"])
+        async with client.watch(orderId=accepted["orderId"]) as watch:
+            return await watch.end()
+
+    assert_whole(run(stack, scenario))
+
+
+def test_form_page_an_order_by_connecting(stack: Stack) -> None:
+    async def scenario(client: Client) -> list[Json]:
+        async with client.watch(tokenIn="SOL", tokenOut="USDC", amount="1.5") as watch:
+            return await watch.end()
+
+    events = run(stack, scenario)
+    assert_whole(events)
+    assert events[-1]["txHash"]
+    assert float(events[-1]["finalPrice"]) > 0
+
+
+def test_a_users_socket_carries_all_their_orders(stack: Stack) -> None:
+    user = f"user-{uuid4()}"
+
+    async def scenario(client: Client) -> dict[str, list[Json]]:
+        first = await client.submit("/orders/execute", **BASE_QUOTE, userId=user)
+        async with client.watch(userId=user) as watch:
+            await watch.next()
+            second = await client.submit("/orders/execute", **BASE_QUOTE, userId=user)
+            other = await client.submit("/orders/execute", **BASE_QUOTE, userId="somebody else")
+            await client.outcome(other["orderId"])
+            return {order["orderId"]: await watch.end(order["orderId"]) for order in (first, second)} | {
+                "seen": [{"orderId": event["orderId"]} for event in watch.events]
+            }
+
+    seen = run(stack, scenario)
+    assert len({event["orderId"] for event in seen.pop("seen")}) == 2
+    for events in seen.values():
+        assert_whole(events)
+
+
+def test_submitting_over_the_socket(stack: Stack) -> None:
+    async def scenario(client: Client) -> list[Any]:
+        ends = []
+        for frame in (SELL_SOL, {"action": "submit", "order": SELL_SOL}, {"action": "execute", "order": IN_OUT}):
+            async with client.watch() as watch:
+                await watch.say(frame)
+                accepted = await watch.answer() if not watch.events else watch.events[0]
+                ends.append((accepted["orderId"], await watch.end(accepted["orderId"])))
+        return ends
+
+    for _, events in run(stack, scenario):
+        assert_whole(events)
+
+
+def test_the_acceptance_says_what_existing_clients_read(stack: Stack) -> None:
+    async def scenario(client: Client) -> Json:
+        return await client.submit("/orders/execute", **BASE_QUOTE, userId="u1")
+
+    accepted = run(stack, scenario)
+    assert accepted["status"] == "pending"
+    assert accepted["message"] == "Order received and queued for processing"
+    assert accepted.keys() == {"orderId", "status", "message", "timestamp", "sequence"}
+
+
+def test_events_have_what_existing_clients_read(stack: Stack) -> None:
+    async def scenario(client: Client) -> list[Json]:
+        accepted = await client.submit("/api/orders/execute", **MARKET)
+        async with client.watch(orderId=accepted["orderId"]) as watch:
+            return await watch.end()
+
+    _, routing, building, submitted, confirmed = run(stack, scenario)
+    assert routing["progress"] < building["progress"] < submitted["progress"] < confirmed["progress"] == 100
+    assert building["dex"] == building["quote"]["dex"] in {"raydium", "meteora"}
+    assert {quote["dex"] for quote in building["quotes"]} == {"raydium", "meteora"}
+    assert building["route"][0]["tokenIn"] == "wSOL"
+    assert confirmed["txHash"] == submitted["signature"]
+    assert Decimal(confirmed["amountOut"]) >= Decimal(submitted["minAmountOut"])
+
+
+def test_a_late_subscriber_asks_for_what_it_has_not_seen(stack: Stack) -> None:
+    async def scenario(client: Client) -> list[int]:
+        accepted = await client.submit()
+        await client.outcome(accepted["orderId"])
+        async with client.watch() as watch:
+            await watch.say({"action": "subscribe", "orderId": accepted["orderId"], "after": 3})
+            return [event["sequence"] for event in await watch.end()]
+
+    assert run(stack, scenario) == [4, 5]
+
+
+def test_a_ping_finds_a_lost_last_frame(stack: Stack) -> None:
+    async def scenario(client: Client) -> tuple[Json, str]:
+        accepted = await client.submit()
+        async with client.watch(orderId=accepted["orderId"]) as watch:
+            await watch.end()
+            await watch.say({"action": "ping"})
+            return await watch.answer(), accepted["orderId"]
+
+    pong, order_id = run(stack, scenario)
+    assert pong["type"] == "pong"
+    assert pong["sequences"] == {order_id: 5}
+
+
+def test_a_client_that_vanished_is_cleaned_up(stack: Stack) -> None:
+    async def scenario(client: Client) -> None:
+        accepted = await client.submit()
+        async with client.watch(orderId=accepted["orderId"]) as watch:
+            await watch.next()
+            watch.socket.transport.abort()
+        order = await client.outcome(accepted["orderId"])
+        assert order["status"] in ENDINGS
+
+    run(stack, scenario)
