@@ -10,15 +10,13 @@ import os
 import resource
 import signal
 from contextlib import suppress
-from typing import Any
+from typing import Any, NoReturn
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack.app import app
 from ministack.core import lambda_runtime
 from ministack.services import apigateway, lambda_svc
-
-DRAIN_SECONDS = 3
 
 
 def read_logs_without_waiting() -> None:
@@ -46,26 +44,31 @@ async def serve_until_told() -> None:
     loop, told = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
-
-    async def stop() -> None:
-        await told.wait()
-        await close_websockets()
-
     config = Config()
     config.bind = [f"{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}"]
     config.keep_alive_timeout = 75
-    config.graceful_timeout = 1
-    await serve(app, config, shutdown_trigger=stop)
+    server = asyncio.create_task(serve(app, config, shutdown_trigger=asyncio.Event().wait))
+    await asyncio.wait([server, asyncio.create_task(told.wait())], return_when=asyncio.FIRST_COMPLETED)
+    if server.done():
+        server.result()
+    await end()
 
 
-async def close_websockets() -> None:
-    """1.5.33 ignores signals as long as a WebSocket is open. Closing them runs their $disconnect, for a while."""
+async def end() -> NoReturn:
+    """As long as a WebSocket is open or an invocation runs, 1.5.33 ignores signals. Nothing it holds is to be kept.
+
+    Its workers end with the process (see leash.py); by themselves they would go on for a moment.
+    """
     for connection in list(apigateway._ws_connections.values()):
         connection["close_event"].set()
+        connection["outbox"].put_nowait(None)
     with suppress(TimeoutError):
-        async with asyncio.timeout(DRAIN_SECONDS):
-            while apigateway._ws_connections:  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
+        async with asyncio.timeout(1):
+            while apigateway._ws_connections:  # noqa: ASYNC110 (nothing tells)
+                await asyncio.sleep(0.01)
+    # The close frames are on their way.
+    await asyncio.sleep(0.1)
+    os._exit(0)
 
 
 def allow_many_sockets() -> None:
@@ -80,5 +83,3 @@ if __name__ == "__main__":
     read_logs_without_waiting()
     invoke_websocket_routes_like_others()
     asyncio.run(serve_until_told())
-    # 1.5.33 has threads that would keep the process.
-    os._exit(0)

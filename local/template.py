@@ -67,6 +67,9 @@ def check_parameters(template: Template, values: Mapping[str, str]) -> None:
             raise StackError(f"The template has no parameter {name}")
         if broken := _broken_rule(value, rules):
             raise StackError(f"{name} is {value!r}, but must be {broken}")
+    ends = [values.get(name, template["Parameters"][name]["Default"]) for name in ("LandingMinMs", "LandingMaxMs")]
+    if int(ends[0]) > int(ends[1]):
+        raise StackError(f"LandingMinMs is {ends[0]}, but must not be above LandingMaxMs, which is {ends[1]}")
 
 
 def _broken_rule(value: str, rules: Mapping[str, Any]) -> str | None:
