@@ -21,6 +21,8 @@ _PATIENCE_S = 60
 
 _TERMINAL = {"confirmed", "failed", "canceled", "expired"}
 
+_WHERE_TO_LOOK = "emulator.log in .local has what the functions said"
+
 Event = Mapping[str, Any]
 
 
@@ -30,7 +32,7 @@ def show_sample_order(endpoints: Endpoints, report: Callable[[str], None]) -> No
     order_id = _submit(endpoints)
     report(f"Sample order {order_id}: {json.dumps(SAMPLE_ORDER)}")
     for event in _events(endpoints, order_id):
-        report(f"{time.monotonic() - started:8.2f} s  {describe(event)}")
+        report(f"  +{time.monotonic() - started:.2f} s  {describe(event)}")
 
 
 def describe(event: Event) -> str:
@@ -56,7 +58,7 @@ def _submit(endpoints: Endpoints) -> str:
     # A proxy in the environment is not for this machine itself.
     answer = httpx.post(f"{endpoints.http}/api/orders", json=SAMPLE_ORDER, timeout=30, trust_env=False)
     if answer.status_code != 202:
-        raise StackError(f"The sample order was answered with {answer.status_code}: {answer.text}")
+        raise StackError(f"The sample order was answered with {answer.status_code}: {answer.text}; {_WHERE_TO_LOOK}")
     return str(answer.json()["orderId"])
 
 
@@ -72,6 +74,6 @@ def _events(endpoints: Endpoints, order_id: str) -> Iterator[Event]:
                 if event["status"] in _TERMINAL:
                     return
     except TimeoutError:
-        raise StackError(f"The sample order did not come to its end within {_PATIENCE_S} s") from None
+        raise StackError(f"The sample order did not come to its end within {_PATIENCE_S} s; {_WHERE_TO_LOOK}") from None
     except ConnectionClosed as closed:
-        raise StackError(f"The WebSocket closed before the sample order came to its end: {closed}") from closed
+        raise StackError(f"The WebSocket closed before the sample order's end ({closed}); {_WHERE_TO_LOOK}") from closed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -146,14 +147,32 @@ def _lock(path: Path) -> IO[str]:
     """An open file, locked until this process and every one that inherits it are gone."""
     file = path.open("a+")
     deadline = time.monotonic() + _LEFTOVERS_END_WITHIN_S
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise StackError(
-                    f"A stack is already running in {path.parent}: `make run`, in another window?"
-                ) from None
-            time.sleep(0.1)
-        else:
-            return file
+    while not _is_locked_now(file):
+        file.seek(0)
+        owner = file.read()
+        if _is_alive(owner) or time.monotonic() > deadline:
+            raise StackError(f"A stack is already running in {path.parent} (process {owner}). Stop it first.")
+        time.sleep(0.05)
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
+
+
+def _is_locked_now(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_alive(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except (ValueError, ProcessLookupError):
+        return False
+    except PermissionError:
+        # Somebody else's.
+        return True
+    return True
