@@ -10,7 +10,6 @@ from order_engine.domain.errors import AttemptFailed, ErrorCode, QuoteFailed
 from order_engine.domain.orders import MAX_ATTEMPTS, Lease, Order, SwapRequest
 from order_engine.domain.quotes import Leg, Quote, Route, Swap, SwapMode, VenueAnswer
 from order_engine.domain.transactions import Landed, Transaction
-
 from tests.fakes import NOON
 
 SELL_SOL = Swap("SOL", "USDC", 1_500_000_000, SwapMode.EXACT_IN)

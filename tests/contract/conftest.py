@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from order_engine.adapters.migrations import apply_migrations
 from psycopg.sql import SQL, Identifier
 
 from local.postgres import Postgres
+from order_engine.adapters.migrations import apply_migrations
 
 
 @pytest.fixture(scope="session")

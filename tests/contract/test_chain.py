@@ -12,6 +12,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 from moto import mock_aws
+
 from order_engine.adapters.chain import SimulatedChain, base58
 from order_engine.adapters.ledger import Ledger
 from order_engine.adapters.market import Market, units_worth
@@ -21,7 +22,6 @@ from order_engine.domain.errors import ErrorCode, Unavailable
 from order_engine.domain.quotes import Leg, Quote, Swap, SwapMode
 from order_engine.domain.transactions import BLOCKS_TO_LIVE, Dead, Draft, Landed, Reverted, Transaction, Unknown
 from order_engine.service.ports import Chain
-
 from tests.fakes import FrozenClock, ScriptedChain, reverts
 
 SEED = 42

@@ -19,6 +19,9 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.rows import dict_row
+
+from local.postgres import Postgres
 from order_engine.adapters.migrations import apply_migrations
 from order_engine.adapters.postgres import PostgresHistory, find_query
 from order_engine.domain.errors import Unavailable
@@ -26,9 +29,6 @@ from order_engine.domain.orders import TERMINAL, Order, Status
 from order_engine.domain.quotes import Swap, SwapMode
 from order_engine.domain.summaries import OrderSummary
 from order_engine.service.ports import History, OrderFilter, Position
-from psycopg.rows import dict_row
-
-from local.postgres import Postgres
 from tests.builders import BUY_SOL, a_confirmed_order, a_failed_order, an_expired_order, confirm, exhaust
 from tests.contract.conftest import new_database
 from tests.fakes import NOON, InMemoryHistory

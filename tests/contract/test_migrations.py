@@ -15,12 +15,12 @@ from typing import Any
 
 import psycopg
 import pytest
+
+from functions.migrate_database import app
 from order_engine.adapters.database import BadDatabaseUrl
 from order_engine.adapters.migrations import Migration, MigrationFailed, apply_migrations, migrations
 from order_engine.domain.errors import Unavailable
 from order_engine.runtime.migrate_database import RESOURCE_ID, answer
-
-from functions.migrate_database import app
 from tests.contract.conftest import free_port
 
 FIRST = Migration("0001_first", "CREATE TABLE first (id integer)")

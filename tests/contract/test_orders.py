@@ -12,6 +12,8 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
+from samtranslator.yaml_helper import yaml_parse
+
 from order_engine.adapters.dynamodb import DynamoConnections, DynamoOrders
 from order_engine.domain.errors import StateChanged
 from order_engine.domain.orders import Order
@@ -22,8 +24,6 @@ from order_engine.service.ports import (
     Position,
     Subscription,
 )
-from samtranslator.yaml_helper import yaml_parse
-
 from tests.builders import a_confirmed_order, a_failed_order, a_fill, an_order, claim, submit
 from tests.fakes import NOON, InMemoryConnections, InMemoryOrders
 

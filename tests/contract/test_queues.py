@@ -11,10 +11,10 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
+
 from order_engine.adapters.sqs import SqsOrderQueue, SqsStatusQueue, order_message, status_message
 from order_engine.domain.errors import Unavailable
 from order_engine.service.ports import Frame, Replay, StatusMessage
-
 from tests.builders import a_confirmed_order, an_order
 from tests.fakes import CountingRandomness
 

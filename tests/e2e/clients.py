@@ -13,11 +13,11 @@ from uuid import uuid4
 
 import httpx
 import websockets
-from order_engine.domain.orders import TERMINAL
-from order_engine.service.accept_order import PUBLIC, order_id_under
 from websockets.asyncio.client import ClientConnection
 
 from local.stack import Stack
+from order_engine.domain.orders import TERMINAL
+from order_engine.service.accept_order import PUBLIC, order_id_under
 
 Json = dict[str, Any]
 

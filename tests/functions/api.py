@@ -13,12 +13,12 @@ from urllib.parse import quote
 
 import jsonschema  # type: ignore[import-untyped]
 from mangum import Mangum
+
 from order_engine.runtime.submit_order import compose_api
 from order_engine.service.accept_order import AcceptOrder
 from order_engine.service.check_health import CheckHealth
 from order_engine.service.ports import OrderRepository
 from order_engine.service.read_orders import ReadOrders
-
 from tests.fakes import (
     CountingRandomness,
     FrozenClock,

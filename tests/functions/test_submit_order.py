@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
+
 from order_engine.contracts.requests import DIALECTS, parse_order
 from order_engine.domain.errors import IdempotencyKeyReused, Unavailable
 from order_engine.domain.orders import Order, Status
 from order_engine.runtime import http_problems
 from order_engine.runtime.submit_order import compose
-
 from tests.builders import a_confirmed_order, a_failed_order, an_order, claim, confirm
 from tests.contract.test_orders import TABLE, create_table
 from tests.fakes import NOON, InMemoryHistory, InMemoryOrders, RecordingOrderQueue, SentOrder

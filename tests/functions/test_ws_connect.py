@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+
 from order_engine.domain.errors import Unavailable
 from order_engine.runtime.ws_connect import SocketApi
 from order_engine.service.accept_order import AcceptOrder
 from order_engine.service.follow_orders import FollowOrders
 from order_engine.service.ports import Frame, Replay
-
 from tests.fakes import (
     CountingRandomness,
     FrozenClock,

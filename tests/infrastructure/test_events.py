@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from order_engine.adapters.sqs import order_message, status_message
 from order_engine.runtime.ws_connect import SocketApi
 from order_engine.service.follow_orders import FollowOrders
 from order_engine.service.ports import Replay, StatusMessage
-
 from tests.builders import a_confirmed_order
 from tests.fakes import InMemoryConnections, RecordingSockets
 from tests.functions.api import Api, invoke

@@ -55,7 +55,7 @@ PERMISSIONS: dict[str, set[Permission]] = {
     "MigrateDatabase": _logs("MigrateDatabaseLogs"),
 }
 
-FAULT_PERMISSIONS = _on("OrdersTable", "dynamodb:GetItem", "dynamodb:UpdateItem")
+FAULT_PERMISSIONS = _on("OrdersTable", "dynamodb:UpdateItem")
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from order_engine.domain.orders import MAX_ATTEMPTS
 
+from order_engine.domain.orders import MAX_ATTEMPTS
 from tests.infrastructure.stack import FUNCTIONS, LAYER, SOURCE, Stack, stack_with, target
 
 DEFAULT = stack_with()

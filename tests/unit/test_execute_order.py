@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
+
 from order_engine.domain.errors import ErrorCode, OrderNotFound, QuoteFailed, Unavailable
 from order_engine.domain.orders import Lease, Order, Status, SwapRequest
 from order_engine.domain.quotes import Swap, SwapMode
 from order_engine.service.execute_order import Back, Done, ExecuteOrder, OrderMessage, Verdict
-
 from tests.fakes import (
     CountingRandomness,
     FixedPriceVenue,

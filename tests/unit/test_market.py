@@ -12,6 +12,7 @@ from decimal import Decimal
 from itertools import combinations, permutations
 
 import pytest
+
 from order_engine.adapters.market import LISTINGS, SCALE, Market, Pair, pair_of, units_worth
 from order_engine.adapters.venues import VENUES, programs, venues
 from order_engine.adapters.venues.simulated import price
@@ -19,7 +20,6 @@ from order_engine.domain import routes
 from order_engine.domain.errors import ErrorCode, QuoteFailed
 from order_engine.domain.quotes import Swap, SwapMode
 from order_engine.domain.tokens import TOKENS
-
 from tests.fakes import NOON, FrozenClock
 
 MARKET = Market(seed=42)

@@ -6,6 +6,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+
 from order_engine.adapters.market import SCALE, Pair
 from order_engine.adapters.venues.meteora import Bin, Dlmm, asks, bids, bin_price, fee_rate
 from order_engine.domain.errors import ErrorCode, QuoteFailed

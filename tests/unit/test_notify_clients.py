@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
+
 from order_engine.domain.errors import OrderNotFound, TooManySubscriptions
 from order_engine.domain.orders import Order
 from order_engine.service.follow_orders import MAX_SUBSCRIPTIONS, FollowOrders
 from order_engine.service.notify_clients import MAX_TRIES, NotifyClients
 from order_engine.service.ports import Frame, Replay, StatusMessage, Subscription
-
 from tests.builders import a_confirmed_order, an_order, claim
 from tests.fakes import FrozenClock, InMemoryConnections, InMemoryOrders, RecordingSockets, RecordingStatusQueue
 

@@ -8,12 +8,12 @@ from datetime import timedelta
 from itertools import product
 
 import pytest
+
 from order_engine.domain.errors import AttemptFailed, ErrorCode, IllegalTransition
 from order_engine.domain.orders import PROGRESS, TERMINAL, TRANSITIONS, Lease, Order, Status
 from order_engine.domain.quotes import SwapMode
 from order_engine.domain.summaries import OrderSummary
 from order_engine.domain.transactions import Transaction
-
 from tests.builders import (
     BUY_SOL,
     SELL_SOL,

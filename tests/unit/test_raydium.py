@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+
 from order_engine.adapters.venues.raydium import ConstantProduct
 from order_engine.domain.errors import ErrorCode, QuoteFailed
 

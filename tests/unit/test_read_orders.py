@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
+
 from order_engine.domain.errors import OrderNotFound
 from order_engine.domain.orders import Order, Status
 from order_engine.domain.quotes import Swap, SwapMode
 from order_engine.service.ports import OrderFilter, Position
 from order_engine.service.read_orders import HistoryUnavailable, ReadOrders
-
 from tests.builders import BUY_SOL, a_confirmed_order, a_failed_order, an_order, exhaust
 from tests.fakes import NOON, InMemoryHistory, InMemoryOrders
 

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from order_engine.contracts.exact_json import MAX_BODY_BYTES, parse_json
 from order_engine.contracts.problems import BodyTooLarge, MalformedJson, ValidationProblem, pointer
 from order_engine.contracts.requests import parse_order

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+
 from order_engine.domain.errors import AttemptFailed, ErrorCode, QuoteFailed
 from order_engine.domain.quotes import Leg, Quote, Swap, SwapMode, VenueAnswer
 from order_engine.domain.routes import check, choose

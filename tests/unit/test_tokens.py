@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from order_engine.domain.errors import InvalidOrder
 from order_engine.domain.tokens import MAX_WHOLE_TOKENS, TOKENS, decimal_text, token_named
 

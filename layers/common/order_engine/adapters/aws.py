@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,8 @@ from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 from order_engine.domain.errors import Unavailable
 
+logger = logging.getLogger(__name__)
+
 # A hung call must not eat the invocation: three tries of at most a few seconds each.
 _CONFIG = Config(
     connect_timeout=2,
@@ -20,19 +23,8 @@ _CONFIG = Config(
     max_pool_connections=50,
 )
 
-_AWAY = frozenset(
-    {
-        "InternalServerError",
-        "InternalServerException",
-        "LimitExceededException",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "ServiceUnavailable",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-    }
-)
+_ANSWERS = frozenset({"BadRequestException", "ConditionalCheckFailedException", "GoneException", "ValidationException"})
+"""Errors that say something about the request. All others say that the service did not look at it."""
 
 
 def client(service: str, *, endpoint_url: str | None = None) -> Any:
@@ -43,17 +35,18 @@ def client(service: str, *, endpoint_url: str | None = None) -> Any:
 async def call(dependency: str, operation: Callable[..., Any], **parameters: Any) -> Any:
     """The answer of a boto3 operation, awaited off the event loop.
 
-    Raises `Unavailable` where the service is away, throttles, or its answer got lost. Any other `ClientError` is an
-    answer, and the caller's to understand.
+    Raises `Unavailable` where the service is away, throttles, refuses this function, or its answer got lost. Any other
+    `ClientError` is an answer, and the caller's to understand.
     """
     try:
         return await asyncio.to_thread(operation, **parameters)
     except ClientError as error:
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if error.response["Error"]["Code"] in _AWAY or status >= 500:
-            raise Unavailable(dependency) from error
-        raise
+        if error_code(error) in _ANSWERS:
+            raise
+        logger.warning("call refused", extra={"dependency": dependency, "error": str(error)})
+        raise Unavailable(dependency) from error
     except (ConnectionError, HTTPClientError) as error:
+        logger.warning("call unanswered", extra={"dependency": dependency, "error": str(error)})
         raise Unavailable(dependency) from error
 
 
