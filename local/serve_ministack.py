@@ -9,7 +9,9 @@ import asyncio
 import os
 import resource
 import signal
+from collections import defaultdict
 from contextlib import suppress
+from threading import BoundedSemaphore
 from typing import Any, NoReturn
 
 from hypercorn.asyncio import serve
@@ -17,6 +19,8 @@ from hypercorn.config import Config
 from ministack.app import app
 from ministack.core import lambda_runtime
 from ministack.services import apigateway, lambda_svc
+
+WORKERS_PER_FUNCTION = 4
 
 
 def read_logs_without_waiting() -> None:
@@ -32,12 +36,27 @@ def invoke_websocket_routes_like_others() -> None:
             self._function = {"config": config, "code_zip": code}
 
         def invoke(self, event: dict[str, Any], _request_id: str, **_: object) -> dict[str, Any]:
-            outcome = lambda_svc._execute_function(self._function, event)
+            outcome = lambda_svc._execute_function_with_config_scope(self._function, event)
             if outcome.get("error") or outcome.get("throttle"):
                 return {"status": "error", "error": "Internal server error"}
             return {"status": "ok", "result": outcome.get("body")}
 
     lambda_runtime.get_or_create_worker = lambda _name, config, code, **_: Invocation(config, code)
+
+
+def answer_requests_with_few_workers() -> None:
+    """1.5.33 starts another process for each concurrent request to a function, as AWS does. Here all of them share a
+    few cores: sixty requests at once would wait for sixty interpreters to start. So requests wait for a free worker.
+    """
+    execute = lambda_svc._execute_function_with_config_scope
+    places: defaultdict[str, BoundedSemaphore] = defaultdict(lambda: BoundedSemaphore(WORKERS_PER_FUNCTION))
+
+    def execute_in_turn(function: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
+        with places[(function.get("config") or function)["FunctionName"]]:
+            outcome: dict[str, Any] = execute(function, event)
+            return outcome
+
+    lambda_svc._execute_function_with_config_scope = execute_in_turn
 
 
 async def serve_until_told() -> None:
@@ -82,4 +101,5 @@ if __name__ == "__main__":
     allow_many_sockets()
     read_logs_without_waiting()
     invoke_websocket_routes_like_others()
+    answer_requests_with_few_workers()
     asyncio.run(serve_until_told())
