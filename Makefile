@@ -7,7 +7,7 @@ export SAM_CLI_TELEMETRY := 0
 SAM := AWS_DEFAULT_REGION=us-east-1 $(VENV)/sam
 
 .DEFAULT_GOAL := help
-.PHONY: help run logs test check format build migrate clean
+.PHONY: help run logs replay test check format build migrate clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,34 +16,43 @@ help: ## List the commands
 	@echo "  SEED REVERT_RATE DROP_RATE QUOTE_DELAY_MS LANDING_MIN_MS LANDING_MAX_MS ORDERS_PER_WORKER"
 	@echo "  FAULTS=on PORT POSTGRES_PORT; and PYTHON, which .venv is made with"
 
-run: .venv/installed ## Start the whole stack here, show a sample order, stay up until Ctrl-C
+run: .venv/local ## Start the whole stack here, show a sample order, stay up until Ctrl-C
 	@$(VENV)/python -m local run
 
-logs: .venv/installed ## Follow what the functions of the running stack log
+logs: .venv/local ## Follow what the functions of the running stack log
 	@$(VENV)/python -m local logs
 
-test: .venv/installed ## Run all tests; ARGS are pytest's: make test ARGS="-k replay"
+replay: .venv/local ## Send the running stack's dead letters back to the order queue, as the SQS console does
+	@$(VENV)/python -m local replay
+
+test: .venv/dev ## Run all tests; ARGS are pytest's: make test ARGS="-k replay"
 	$(VENV)/python -m pytest $(ARGS)
 
-check: .venv/installed ## Lint, types and template; changes nothing
+check: .venv/dev ## Lint, types and template; changes nothing
 	$(VENV)/ruff check
 	$(VENV)/ruff format --check
 	$(VENV)/mypy
 	$(SAM) validate --lint
 
-format: .venv/installed ## Format the code and sort its imports
+format: .venv/dev ## Format the code and sort its imports
 	$(VENV)/ruff check --fix
 	$(VENV)/ruff format
 
-build: .venv/installed ## Build what `sam deploy` uploads, into .aws-sam
+build: .venv/dev ## Build what `sam deploy` uploads, into .aws-sam
 	$(SAM) build
 
-migrate: .venv/installed ## Apply the SQL migrations: make migrate DATABASE_URL=postgresql://…
+migrate: .venv/local ## Apply the SQL migrations: make migrate DATABASE_URL=postgresql://…
 	@PYTHONPATH=layers/common $(VENV)/python -m order_engine.runtime.migrate_database
 
 clean: ## Remove the virtual environment, caches, builds and the local order history
 	rm -rf .venv .local .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.venv/installed: requirements-dev.txt layers/common/requirements.txt
-	@sh local/venv.sh
+# Two steps, as running the stack takes half of what checking it takes.
+.venv/local: requirements-local.txt layers/common/requirements.txt
+	@sh local/venv.sh requirements-local.txt
+	@touch $@
+
+.venv/dev: requirements-dev.txt .venv/local
+	@sh local/venv.sh requirements-dev.txt
+	@touch $@

@@ -1,4 +1,4 @@
-"""`python -m local run` starts the stack and keeps it; `python -m local logs` follows what its functions log."""
+"""`python -m local run` starts the stack and keeps it; `logs` follows its functions, `replay` replays failed orders."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError
 from local.demo import SAMPLE_ORDER, show_sample_order
 from local.logs import follow
 from local.process import StackError
+from local.replay import replay
 from local.stack import PROJECT, Endpoints, Stack, StackSettings
 
 DIRECTORY = PROJECT / ".local"
@@ -35,7 +36,7 @@ _STARTED = time.monotonic()
 
 
 def main(arguments: list[str]) -> int:
-    commands = {"run": run, "logs": logs}
+    commands = {"run": run, "logs": logs, "replay": replay_failed}
     if len(arguments) != 1 or arguments[0] not in commands:
         print(f"Usage: python -m local {'|'.join(commands)}", file=sys.stderr)
         return 2
@@ -69,12 +70,7 @@ def run() -> int:
 
 
 def logs() -> int:
-    try:
-        endpoints = Endpoints(**json.loads((DIRECTORY / "endpoints.json").read_text()))
-    except FileNotFoundError:
-        raise StackError(
-            "No stack is running; `make run` starts one. The last one's log is .local/emulator.log"
-        ) from None
+    endpoints = _running_stack()
     try:
         for line in follow(endpoints):
             print(line, flush=True)
@@ -83,6 +79,25 @@ def logs() -> int:
     except (BrokenPipeError, KeyboardInterrupt):
         pass
     return 0
+
+
+def replay_failed() -> int:
+    """Orders whose attempts were exhausted get a fresh set of them."""
+    replayed = 0
+    for body in replay(_running_stack()):
+        replayed += 1
+        print(body)
+    print(f"{replayed} messages replayed" if replayed else "There are no dead letters")
+    return 0
+
+
+def _running_stack() -> Endpoints:
+    try:
+        return Endpoints(**json.loads((DIRECTORY / "endpoints.json").read_text()))
+    except FileNotFoundError:
+        raise StackError(
+            "No stack is running; `make run` starts one. The last one's log is .local/emulator.log"
+        ) from None
 
 
 def settings(variables: Mapping[str, str]) -> StackSettings:

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from local.replay import replay
 from local.stack import Stack
 from tests.e2e.clients import HAPPY_PATH, Client, Json, faults_left, inject, run, swaps_of, until
 
+POISON = "poison"
 RETRIED_ONCE = ["pending", "routing", "building", "submitted", *HAPPY_PATH]
 
 
@@ -109,31 +111,23 @@ def test_three_failing_attempts_end_in_the_dead_letter_queue_and_a_replay_confir
     assert "ExceededSlippage" in order["error"] or "ExceededAmountSlippageTolerance" in order["error"]
     assert statuses(order).count("failed") == 1
 
-    async def replay(client: Client) -> Json:
-        body = await until(lambda: asyncio.to_thread(dead_letter, stack, order["orderId"]), 30, "a dead letter")
+    async def replay_it(client: Client) -> Json:
         async with client.watch(orderId=order["orderId"], after=order["sequence"]) as watch:
-            stack.client("sqs").send_message(QueueUrl=stack.outputs["OrderQueueUrl"], MessageBody=body)
+            await until(lambda: asyncio.to_thread(has_replayed, stack, order["orderId"]), 30, "a dead letter")
             await watch.end()
             assert watch.statuses() == HAPPY_PATH
         await client.recorded(order["orderId"])
         return await client.order(order["orderId"])
 
-    replayed = run(stack, replay)
+    replayed = run(stack, replay_it)
     assert replayed["status"] == "confirmed"
     assert len(swaps_of(stack, order["orderId"])) == 1
     floors = {event["minAmountOut"] for event in replayed["events"] if "minAmountOut" in event}
     assert len(floors) == 1
 
 
-def dead_letter(stack: Stack, order_id: str) -> str | None:
-    """Take the order's message out of the dead-letter queue, as a redrive does; the others stay."""
-    sqs, url = stack.client("sqs"), stack.outputs["OrderDeadLetterQueueUrl"]
-    messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=2).get("Messages", [])
-    for message in messages:
-        if json.loads(message["Body"])["orderId"] == order_id:
-            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-            return str(message["Body"])
-    return None
+def has_replayed(stack: Stack, order_id: str) -> bool:
+    return order_id in [json.loads(body)["orderId"] for body in replay(stack.endpoints) if body != POISON]
 
 
 def test_what_will_never_work_fails_at_once(stack: Stack) -> None:
@@ -173,10 +167,18 @@ def test_with_postgres_down_orders_are_confirmed_and_their_history_follows(stack
 
 def test_a_message_that_is_none_ends_in_the_dead_letter_queue_and_blocks_nobody(stack: Stack) -> None:
     async def scenario(client: Client) -> Json:
-        stack.client("sqs").send_message(QueueUrl=stack.outputs["OrderQueueUrl"], MessageBody="poison")
-        return await client.outcome((await client.submit())["orderId"])
+        stack.client("sqs").send_message(QueueUrl=stack.outputs["OrderQueueUrl"], MessageBody=POISON)
+        order = await client.outcome((await client.submit())["orderId"])
+        await until(lambda: asyncio.to_thread(is_a_dead_letter, stack, POISON), 30, "poison as a dead letter")
+        return order
 
     assert run(stack, scenario)["status"] == "confirmed"
+
+
+def is_a_dead_letter(stack: Stack, body: str) -> bool:
+    url = stack.outputs["OrderDeadLetterQueueUrl"]
+    answer = stack.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+    return body in [message["Body"] for message in answer.get("Messages", [])]
 
 
 def test_a_fault_for_one_order_is_none_for_another(stack: Stack) -> None:

@@ -19,7 +19,7 @@ from order_engine.adapters.postgres import PostgresHistory
 from order_engine.adapters.sqs import SqsOrderQueue, SqsStatusQueue, order_message
 from order_engine.adapters.system import SystemClock, SystemRandomness
 from order_engine.adapters.venues import programs, venues
-from order_engine.domain.errors import Unavailable
+from order_engine.domain.errors import OrderNotFound, Unavailable
 from order_engine.runtime.faults import fault_plan
 from order_engine.runtime.settings import Settings
 from order_engine.runtime.telemetry import configure_logging
@@ -47,8 +47,11 @@ class OrderWorker:
     async def _work_one(self, record: Record, deadline: datetime) -> bool:
         try:
             verdict = await self.execute(order_message(record), deadline)
-        except Exception:
-            # The outermost edge. A message that is none, or of no order, runs out of receives and is a dead letter.
+        except (ValueError, OrderNotFound):
+            # No other receive will make more of it: straight to the dead-letter queue.
+            logger.exception("message not understood", extra={"message_id": record["messageId"]})
+            verdict = Back(0)
+        except Exception:  # the outermost edge: one message's bug must not fail the batch
             logger.exception("message failed", extra={"message_id": record["messageId"]})
             return False
         if isinstance(verdict, Back):
