@@ -16,12 +16,14 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
+from unittest.mock import Mock
 
 import psycopg
 import pytest
 from psycopg.rows import dict_row
 
 from local.postgres import Postgres
+from order_engine.adapters import database
 from order_engine.adapters.migrations import apply_migrations
 from order_engine.adapters.postgres import PostgresHistory, find_query
 from order_engine.domain.errors import Unavailable
@@ -184,6 +186,8 @@ MIXED = [
         (OrderFilter(user_id=""), []),
         (OrderFilter(pair=("USDC", "BONK")), ["bonk"]),
         (OrderFilter(pair=("BONK", "USDC")), []),
+        (OrderFilter(pair=("USDC", "SOL")), []),
+        (OrderFilter(pair=("SOL", "BONK")), []),
         (OrderFilter(since=NOON + minutes(3)), ["yours", "limit"]),
         (OrderFilter(until=NOON + minutes(1)), ["mine"]),
         (OrderFilter(since=NOON + minutes(1), until=NOON + minutes(3)), ["bonk", "failed"]),
@@ -267,6 +271,21 @@ def test_workers_that_record_the_same_order_at_once_leave_one(
 
     assert run(postgres_history.get(failed.order_id)) == (OrderSummary.of(again), list(again.events))
     assert rows(database_url, "SELECT count(*) FROM order_status_history") == [{"count": again.sequence}]
+
+
+def test_orders_of_one_worker_share_one_connection(
+    postgres_history: PostgresHistory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = Mock(wraps=database.connect)
+    monkeypatch.setattr(database, "connect", connect)
+
+    async def at_once() -> None:
+        await asyncio.gather(*(postgres_history.record(a_confirmed_order(f"order-{number}")) for number in range(10)))
+
+    run(at_once())
+    run(at_once())
+
+    assert connect.call_count == 1
 
 
 def test_readers_of_the_usual_columns_find_them(database_url: str, postgres_history: PostgresHistory) -> None:
@@ -403,11 +422,12 @@ def test_every_list_reads_its_index_and_sorts_nothing(
 
 
 @contextmanager
-def unavailable_within(seconds: float) -> Iterator[None]:
+def unavailable(because: type[Exception] = Exception) -> Iterator[None]:
     started = time.monotonic()
-    with pytest.raises(Unavailable, match="Postgres"):
+    with pytest.raises(Unavailable, match="Postgres") as caught:
         yield
-    assert time.monotonic() - started < seconds
+    assert time.monotonic() - started < 3.5
+    assert isinstance(caught.value.__cause__, because)
 
 
 def test_a_history_works_again_once_postgres_is_back(postgres: Postgres, postgres_history: PostgresHistory) -> None:
@@ -415,7 +435,7 @@ def test_a_history_works_again_once_postgres_is_back(postgres: Postgres, postgre
     postgres.stop()
     try:
         for use in (postgres_history.record(a_confirmed_order("during")), postgres_history.check()):
-            with unavailable_within(seconds=3.5):
+            with unavailable():
                 run(use)
     finally:
         postgres.start()
@@ -455,7 +475,7 @@ def test_a_server_that_falls_silent_is_unavailable_until_it_speaks_again(
     backend = backend_of(database_url)
     os.kill(backend, signal.SIGSTOP)
     try:
-        with unavailable_within(seconds=3.5):
+        with unavailable():
             record(postgres_history, a_confirmed_order())
     finally:
         os.kill(backend, signal.SIGCONT)
@@ -464,13 +484,20 @@ def test_a_server_that_falls_silent_is_unavailable_until_it_speaks_again(
     assert find(postgres_history) == ["order-1"]
 
 
-def test_a_statement_that_takes_too_long_is_unavailable(database_url: str, postgres_history: PostgresHistory) -> None:
+def test_a_statement_that_takes_too_long_is_ended_by_the_server(
+    database_url: str, postgres_history: PostgresHistory
+) -> None:
     with psycopg.connect(database_url) as connection:
         connection.execute("LOCK TABLE orders")
-        with unavailable_within(seconds=3.5):
+        with unavailable(because=psycopg.errors.QueryCanceled):
             record(postgres_history, a_confirmed_order())
 
     record(postgres_history, a_confirmed_order())
+
+
+def test_connecting_is_given_up_before_the_deadline(silent_url: str) -> None:
+    with unavailable(because=psycopg.errors.ConnectionTimeout):
+        run(PostgresHistory(silent_url).check())
 
 
 def test_a_missing_table_is_not_taken_for_a_database_that_is_away(empty_database_url: str) -> None:
