@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes .venv and installs what local work needs, or says what is missing and which command installs it.
+# venv.sh REQUIREMENTS: makes .venv if need be and installs the requirements into it, or says what is missing on this
+# machine and which command installs that.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -47,6 +48,7 @@ if ! runs .venv/bin/python 'import pip'; then
     rm -rf .venv
     "$found" -m venv .venv
 fi
-echo "Installing requirements-dev.txt into .venv; the first time takes a minute or two"
-.venv/bin/python -m pip install --disable-pip-version-check --requirement requirements-dev.txt
-touch .venv/installed
+echo "Installing $1 into .venv; the first time takes half a minute or more"
+# Compiled on all cores afterwards; pip would do it on one.
+.venv/bin/python -m pip install --disable-pip-version-check --no-compile --requirement "$1"
+.venv/bin/python -m compileall -qq -j 0 .venv/lib || true
