@@ -76,11 +76,21 @@ class InMemoryOrders:
         orders = [
             order
             for order in self.stored.values()
-            if not (order.status.is_terminal and order.is_recorded)
+            if not order.is_settled
             and user_id in (None, order.request.user_id)
             and (before is None or Position(order.created_at, order.order_id) < before)
         ]
         return sorted(orders, key=lambda order: (order.created_at, order.order_id), reverse=True)[:limit]
+
+    async def oldest_live(self, *, after: Position | None, until: datetime, limit: int) -> list[Order]:
+        orders = [
+            order
+            for order in self.stored.values()
+            if not order.is_settled
+            and order.created_at < until
+            and (after is None or Position(order.created_at, order.order_id) > after)
+        ]
+        return sorted(orders, key=lambda order: (order.created_at, order.order_id))[:limit]
 
     async def sequences(self, order_ids: Iterable[str]) -> dict[str, int]:
         return {order_id: self.stored[order_id].sequence for order_id in order_ids if order_id in self.stored}

@@ -72,8 +72,9 @@ def connections(request: pytest.FixtureRequest) -> ConnectionRepository:
         a_confirmed_order(IDS[0]),
         a_failed_order(IDS[0]),
         replace(a_confirmed_order(IDS[0]), sent_through=5, recorded_through=5),
+        an_order(IDS[0]).reminded(NOON),
     ],
-    ids=["keyed", "limited", "claimed", "submitted", "confirmed", "failed", "recorded"],
+    ids=["keyed", "limited", "claimed", "submitted", "confirmed", "failed", "recorded", "reminded"],
 )
 def test_an_order_comes_back_as_it_was_stored(orders: OrderRepository, order: Order) -> None:
     asyncio.run(orders.add(order))
@@ -134,7 +135,7 @@ def test_a_quiet_change_is_stored_without_an_event(orders: OrderRepository) -> N
 
 def test_live_orders_are_listed_newest_first_until_they_are_in_the_history(orders: OrderRepository) -> None:
     confirmed = a_confirmed_order(IDS[0], created_at=NOON)
-    recorded = replace(confirmed, recorded_through=confirmed.sequence)
+    recorded = replace(confirmed, sent_through=5, recorded_through=5)
     asyncio.run(orders.add(confirmed))
     asyncio.run(orders.add(an_order(IDS[1], created_at=NOON + timedelta(seconds=1), user_id="u1")))
     asyncio.run(orders.add(an_order(IDS[2], created_at=NOON + timedelta(seconds=2))))
@@ -149,7 +150,7 @@ def test_live_orders_are_listed_newest_first_until_they_are_in_the_history(order
 
 def test_a_replayed_order_is_live_again(orders: OrderRepository) -> None:
     failed = a_failed_order(IDS[0])
-    recorded = replace(failed, recorded_through=failed.sequence)
+    recorded = replace(failed, sent_through=failed.sequence, recorded_through=failed.sequence)
     asyncio.run(orders.add(recorded))
     assert asyncio.run(orders.live(user_id=None, before=None, limit=10)) == []
     asyncio.run(orders.save(recorded, recorded.replayed("replay", NOON + timedelta(hours=1))))
@@ -166,6 +167,20 @@ def test_pages_of_live_orders_visit_each_once(orders: OrderRepository) -> None:
         before = Position(page[-1].created_at, page[-1].order_id)
     assert seen == sorted(seen, key=IDS.index, reverse=True)
     assert sorted(seen) == IDS[:23]
+
+
+def test_the_oldest_live_orders_come_first_until_a_moment(orders: OrderRepository) -> None:
+    for number in range(23):
+        asyncio.run(orders.add(an_order(IDS[number], created_at=NOON + timedelta(seconds=number // 2))))
+    settled = replace(a_confirmed_order(IDS[30], created_at=NOON), sent_through=5, recorded_through=5)
+    asyncio.run(orders.add(settled))
+    seen: list[str] = []
+    after: Position | None = None
+    until = NOON + timedelta(seconds=10)
+    while page := asyncio.run(orders.oldest_live(after=after, until=until, limit=5)):
+        seen += [order.order_id for order in page]
+        after = Position(page[-1].created_at, page[-1].order_id)
+    assert seen == IDS[:20]
 
 
 def test_sequences_of_many_orders_come_in_one_answer(orders: OrderRepository) -> None:
@@ -221,7 +236,7 @@ def test_a_settled_order_expires_in_thirty_days_unless_a_key_holds_it(dynamodb: 
         order = a_confirmed_order(order_id, keyed=keyed)
         asyncio.run(orders.add(order))
         assert "ttl" not in item(dynamodb, order_id)
-        asyncio.run(orders.save(order, replace(order, recorded_through=order.sequence)))
+        asyncio.run(orders.save(order, replace(order, sent_through=5, recorded_through=5)))
     assert item(dynamodb, IDS[0])["ttl"]["N"] == str(int((NOON + timedelta(days=30)).timestamp()))
     assert "ttl" not in item(dynamodb, IDS[1])
 

@@ -162,12 +162,10 @@ def run(stack: Stack, scenario: Callable[[Client], Awaitable[Any]]) -> Any:
 
 
 def inject(stack: Stack, scope: str, faults: dict[str, tuple[str, int]], *, milliseconds: int = 0) -> None:
-    """`faults` is point → (action, times), of execute_order; `scope` an order's id, or * for all orders."""
+    """`faults` is point → (action, times); `scope` an order's id, or * for all orders."""
     item: Json = {"pk": {"S": f"FAULT#{scope}"}, "sk": {"S": "FAULT"}}
     for point, (action, times) in faults.items():
-        item[f"execute_order.{point}"] = {
-            "M": {"action": {"S": action}, "times": {"N": str(times)}, "ms": {"N": str(milliseconds)}}
-        }
+        item[point] = {"M": {"action": {"S": action}, "times": {"N": str(times)}, "ms": {"N": str(milliseconds)}}}
     stack.client("dynamodb").put_item(TableName=stack.outputs["OrdersTableName"], Item=item)
 
 

@@ -45,7 +45,7 @@ def test_a_worker_killed_between_any_two_steps_leaves_exactly_one_swap(stack: St
 
 async def survive(client: Client, step: str, when: str) -> Json:
     """The order, and what a client that watched it all along has seen."""
-    order_id = await client.submit_with_faults({step: (when, 1)})
+    order_id = await client.submit_with_faults({f"execute_order.{step}": (when, 1)})
     async with client.watch(orderId=order_id) as watch:
         seen = await watch.end(seconds=120)
     await client.recorded(order_id, seconds=120)

@@ -17,10 +17,14 @@ RETRIED_ONCE = ["pending", "routing", "building", "submitted", *HAPPY_PATH]
 
 
 def execute(stack: Stack, faults: dict[str, tuple[str, int]], **order: Any) -> Json:
-    """The order's end, after which it is recorded, its faults have struck, and what landed is what it says."""
+    """The order's end, after which it is recorded, its faults have struck, and what landed is what it says.
+
+    `faults` are points of execute_order.
+    """
 
     async def scenario(client: Client) -> Json:
-        order_id = await client.submit_with_faults(faults, **order)
+        points = {f"execute_order.{point}": fault for point, fault in faults.items()}
+        order_id = await client.submit_with_faults(points, **order)
         outcome = await client.outcome(order_id, seconds=90)
         await client.recorded(order_id, seconds=90)
         return outcome
@@ -49,7 +53,7 @@ def test_a_venue_that_is_down_or_answers_nonsense_is_no_failure_while_the_other_
 
 def test_a_slow_venue_is_not_waited_for(stack: Stack) -> None:
     async def scenario(client: Client) -> Json:
-        return await client.outcome(await client.submit_slowly("venues.meteora.quote", milliseconds=1500))
+        return await client.outcome(await client.submit_slowly("execute_order.venues.meteora.quote", milliseconds=1500))
 
     order = run(stack, scenario)
     assert statuses(order) == HAPPY_PATH
@@ -182,6 +186,6 @@ def is_a_dead_letter(stack: Stack, body: str) -> bool:
 
 
 def test_a_fault_for_one_order_is_none_for_another(stack: Stack) -> None:
-    inject(stack, "somebody-elses", {"chain.send": ("revert", 3)})
+    inject(stack, "somebody-elses", {"execute_order.chain.send": ("revert", 3)})
     assert statuses(execute(stack, {})) == HAPPY_PATH
-    assert faults_left(stack, "somebody-elses") == {"chain.send": 3}
+    assert faults_left(stack, "somebody-elses") == {"execute_order.chain.send": 3}

@@ -23,6 +23,7 @@ FUNCTIONS = {
     "ExecuteOrder": "execute_order",
     "WsConnect": "ws_connect",
     "WsNotify": "ws_notify",
+    "WatchOrders": "watch_orders",
     "MigrateDatabase": "migrate_database",
 }
 """Logical id → folder under functions/, which is also its module in order_engine.runtime."""

@@ -38,6 +38,7 @@ LOADED_AT_START: dict[str, set[str]] = {
     "execute_order": {"psycopg"},
     "ws_connect": set(),
     "ws_notify": set(),
+    "watch_orders": set(),
     "migrate_database": {"psycopg"},
 }
 """The most that a cold start may load of what is slow to load."""

@@ -40,7 +40,7 @@ PERMISSIONS: dict[str, set[Permission]] = {
     | _on("StatusQueue", "sqs:SendMessage"),
     "WsConnect": _logs("WsConnectLogs")
     | _on("OrdersTable", "dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:BatchGetItem")
-    | _on("OrdersTable", "dynamodb:UpdateItem", "dynamodb:DeleteItem")
+    | _on("OrdersTable", "dynamodb:DeleteItem")
     | _on("OrdersTable/index/liveByUser", "dynamodb:Query")
     | _on("OrdersTable/index/byConnection", "dynamodb:Query")
     | _on("OrderQueue", "sqs:SendMessage")
@@ -52,6 +52,10 @@ PERMISSIONS: dict[str, set[Permission]] = {
     | _on("OrdersTable/index/byConnection", "dynamodb:Query")
     | _on("StatusQueue", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:SendMessage")
     | _on(CONNECTIONS, "execute-api:ManageConnections"),
+    "WatchOrders": _logs("WatchOrdersLogs")
+    | _on("OrdersTable", "dynamodb:BatchGetItem", "dynamodb:UpdateItem")
+    | _on("OrdersTable/index/live", "dynamodb:Query")
+    | _on("OrderQueue", "sqs:SendMessage"),
     "MigrateDatabase": _logs("MigrateDatabaseLogs"),
 }
 

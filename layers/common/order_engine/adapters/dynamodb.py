@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from heapq import merge
 from itertools import islice
 from typing import Any
@@ -15,6 +16,7 @@ from order_engine.adapters import items, keys
 from order_engine.adapters.aws import call, error_code
 from order_engine.adapters.items import Item
 from order_engine.domain.errors import StateChanged
+from order_engine.domain.events import timestamp
 from order_engine.domain.orders import Order
 from order_engine.service.ports import Connection, Position, Subscription
 
@@ -22,6 +24,16 @@ DEPENDENCY = "DynamoDB"
 
 _REFUSED = "ConditionalCheckFailedException"
 _KEYS_PER_BATCH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """A part of the live orders by age."""
+
+    condition: str
+    values: dict[str, str]
+    limit: int
+    newest_first: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,36 +96,48 @@ class DynamoOrders:
         }
 
     async def live(self, *, user_id: str | None, before: Position | None, limit: int) -> list[Order]:
+        values = {} if before is None else {":before": keys.position(before.created_at, before.order_id)}
+        stretch = _Stretch("#position < :before" if values else "", values, limit, newest_first=True)
         if user_id is None:
-            shards = [("live", "live", f"LIVE#{shard}") for shard in range(keys.LIVE_SHARDS)]
-        else:
-            shards = [("liveByUser", "liveUser", user_id)]
-        found = await asyncio.gather(*(self._newest(*shard, before, limit) for shard in shards))
-        newest = islice(merge(*found, key=lambda item: str(item["position"]["S"]), reverse=True), limit)
-        wanted = [{"pk": item["pk"], "sk": item["sk"]} for item in newest]
-        orders = [items.order(item) for item in await self._read_all(wanted)]
-        return sorted(orders, key=lambda order: (order.created_at, order.order_id), reverse=True)
+            return await self._orders(stretch, await self._in_shards(stretch))
+        return await self._orders(stretch, [await self._in_partition("liveByUser", "liveUser", user_id, stretch)])
 
-    async def _newest(self, index: str, partition: str, value: str, before: Position | None, limit: int) -> list[Item]:
-        condition, values = "#partition = :partition", {":partition": {"S": value}}
-        names = {"#partition": partition}
-        if before is not None:
-            condition += " AND #position < :before"
-            names["#position"] = "position"
-            values[":before"] = {"S": keys.position(before.created_at, before.order_id)}
+    async def oldest_live(self, *, after: Position | None, until: datetime, limit: int) -> list[Order]:
+        # A position is a time and an id: it sorts behind its time alone, and "~" sorts behind every id.
+        first = "" if after is None else keys.position(after.created_at, after.order_id) + "~"
+        values = {":first": first or "0", ":last": timestamp(until)}
+        stretch = _Stretch("#position BETWEEN :first AND :last", values, limit, newest_first=False)
+        return await self._orders(stretch, await self._in_shards(stretch))
+
+    async def _in_shards(self, stretch: _Stretch) -> list[list[Item]]:
+        shards = (f"LIVE#{shard}" for shard in range(keys.LIVE_SHARDS))
+        return await asyncio.gather(*(self._in_partition("live", "live", shard, stretch) for shard in shards))
+
+    async def _in_partition(self, index: str, partition: str, value: str, stretch: _Stretch) -> list[Item]:
+        """Keys and positions, in order."""
         answer = await call(
             DEPENDENCY,
             self.client.query,
             TableName=self.table,
             IndexName=index,
-            KeyConditionExpression=condition,
-            ExpressionAttributeNames=names,
-            ExpressionAttributeValues=values,
-            ScanIndexForward=False,
-            Limit=limit,
+            KeyConditionExpression=" AND ".join(filter(None, ("#partition = :partition", stretch.condition))),
+            ExpressionAttributeNames={"#partition": partition}
+            | ({"#position": "position"} if stretch.condition else {}),
+            ExpressionAttributeValues={
+                name: {"S": text} for name, text in {":partition": value, **stretch.values}.items()
+            },
+            ScanIndexForward=not stretch.newest_first,
+            Limit=stretch.limit,
         )
         found: list[Item] = answer["Items"]
         return found
+
+    async def _orders(self, stretch: _Stretch, found: list[list[Item]]) -> list[Order]:
+        """The whole orders of the first keys of all partitions together."""
+        merged = merge(*found, key=lambda item: str(item["position"]["S"]), reverse=stretch.newest_first)
+        wanted = [{"pk": item["pk"], "sk": item["sk"]} for item in islice(merged, stretch.limit)]
+        orders = [items.order(item) for item in await self._read_all(wanted)]
+        return sorted(orders, key=lambda order: (order.created_at, order.order_id), reverse=stretch.newest_first)
 
     async def sequences(self, order_ids: Iterable[str]) -> dict[str, int]:
         wanted = [keys.order(order_id) for order_id in order_ids]

@@ -48,7 +48,7 @@ def order_events(order: Order, *, after: int = 0) -> list[Item]:
 
 def order_state(order: Order) -> dict[str, Item | None]:
     """Every attribute that a step may change, but the events; None is for one that must not be there."""
-    is_live = not (order.status.is_terminal and order.is_recorded)
+    is_live = not order.is_settled
     expires = not is_live and not order.keyed
     user_id = order.request.user_id
     return {
@@ -65,6 +65,8 @@ def order_state(order: Order) -> dict[str, Item | None]:
         "transaction": {"S": _transaction_text(order.transaction)} if order.transaction else None,
         "sentThrough": {"N": str(order.sent_through)},
         "recordedThrough": {"N": str(order.recorded_through)},
+        "reminders": {"N": str(order.reminders)} if order.reminders else None,
+        "remindedAt": {"S": timestamp(order.reminded_at)} if order.reminded_at else None,
         "live": {"S": keys.live_shard(order.order_id)} if is_live else None,
         "liveUser": {"S": user_id} if is_live and user_id is not None else None,
         "position": {"S": keys.position(order.created_at, order.order_id)} if is_live else None,
@@ -93,6 +95,8 @@ def order(item: Item) -> Order:
         transaction=_transaction(item["transaction"]["S"]) if "transaction" in item else None,
         sent_through=int(item["sentThrough"]["N"]),
         recorded_through=int(item["recordedThrough"]["N"]),
+        reminders=int(item["reminders"]["N"]) if "reminders" in item else 0,
+        reminded_at=parse_timestamp(item["remindedAt"]["S"]) if "remindedAt" in item else None,
     )
 
 

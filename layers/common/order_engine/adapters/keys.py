@@ -7,12 +7,12 @@
 | one connection's watch of one order      | pk ORDER#{order}   sk SUB#{connection}                     |
 | a connection                             | pk CONN#{connection}  sk CONN                              |
 | who follows a user                       | pk USER#{user}     sk CONN#{connection}                    |
-| live orders, newest first                | index live         live LIVE#{shard}, position             |
+| live orders by age                       | index live         live LIVE#{shard}, position             |
 | a user's live orders, newest first       | index liveByUser   liveUser {user}, position               |
 | what a connection watches                | index byConnection connectionId {connection}, orderId      |
 | faults to inject (local stack only)      | pk FAULT#{order or *}  sk FAULT                            |
 
-The indexes are sparse: an order is in them until it is in the history. Their keys never change while it is, so that
+The indexes are sparse: an order is in them until it is settled. Their keys never change while it is, so that
 the many writes of an order cost nothing there.
 """
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self
 
@@ -19,6 +19,12 @@ from order_engine.domain.quotes import Route, Swap, VenueAnswer
 from order_engine.domain.transactions import Landed, Transaction
 
 MAX_ATTEMPTS = 3
+
+PATIENCE = timedelta(seconds=30)
+"""How long a live order may stand still before it is reminded of: as long as a message stays invisible."""
+
+MOST_DOUBLINGS = 5
+"""Of the patience, with every reminder: up to a quarter of an hour."""
 
 Answers = Mapping[str, VenueAnswer]
 
@@ -118,6 +124,9 @@ class Order:
     """The last sequence known to be on the status queue."""
     recorded_through: int = 0
     """The last sequence known to be in the history."""
+    reminders: int = 0
+    reminded_at: datetime | None = None
+    """Messages sent for it, since its last claim, because it stood still."""
 
     @property
     def sequence(self) -> int:
@@ -134,6 +143,11 @@ class Order:
     @property
     def is_recorded(self) -> bool:
         return self.recorded_through == self.sequence
+
+    @property
+    def is_settled(self) -> bool:
+        """Ended, told and recorded: there is nothing left to do for it."""
+        return self.status.is_terminal and self.is_recorded and self.sent_through == self.sequence
 
     @property
     def is_exhausted(self) -> bool:
@@ -155,6 +169,21 @@ class Order:
         expires_at = self.request.expires_at
         return expires_at is not None and now >= expires_at and self.transaction is None
 
+    def is_overdue(self, now: datetime) -> bool:
+        """Nothing has happened for longer than anything should take; at growing intervals once it was reminded of.
+
+        The intervals double, so that the reminders of a long queue do not make it much longer.
+        """
+        if self.is_settled:
+            return False
+        lease_end = self.lease.until if self.lease is not None else None
+        moments = (self.updated_at, lease_end, self.retry_at, self.reminded_at)
+        still_since = max(moment for moment in moments if moment is not None)
+        return now >= still_since + PATIENCE * (1 << min(self.reminders, MOST_DOUBLINGS))
+
+    def reminded(self, at: datetime) -> Self:
+        return replace(self, reminders=self.reminders + 1, reminded_at=at)
+
     def accepted(self, at: datetime) -> Self:
         return self._with_event(Status.PENDING, at, {"message": "Order received and queued for processing"})
 
@@ -167,6 +196,8 @@ class Order:
             lease=lease,
             claimed_tokens=self.claimed_tokens | {lease.token},
             retry_at=None,
+            reminders=0,
+            reminded_at=None,
         )
         if self.transaction is not None:
             return held

@@ -59,6 +59,10 @@ class OrderRepository(Protocol):
         """
         ...
 
+    async def oldest_live(self, *, after: Position | None, until: datetime, limit: int) -> list[Order]:
+        """Orders accepted before `until` that are not settled, oldest first, from `after` on; eventually consistent."""
+        ...
+
     async def sequences(self, order_ids: Iterable[str]) -> dict[str, int]:
         """The last sequence of each order that is known."""
         ...
