@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import httpx
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 from local.process import StackError
@@ -55,8 +55,11 @@ def _facts(event: Event) -> Iterator[str]:
 
 
 def _submit(endpoints: Endpoints) -> str:
-    # A proxy in the environment is not for this machine itself.
-    answer = httpx.post(f"{endpoints.http}/api/orders", json=SAMPLE_ORDER, timeout=30, trust_env=False)
+    try:
+        # A proxy in the environment is not for this machine itself.
+        answer = httpx.post(f"{endpoints.http}/api/orders", json=SAMPLE_ORDER, timeout=30, trust_env=False)
+    except httpx.HTTPError as error:
+        raise StackError(f"The sample order got no answer ({error}); {_WHERE_TO_LOOK}") from error
     if answer.status_code != 202:
         raise StackError(f"The sample order was answered with {answer.status_code}: {answer.text}; {_WHERE_TO_LOOK}")
     return str(answer.json()["orderId"])
@@ -75,5 +78,5 @@ def _events(endpoints: Endpoints, order_id: str) -> Iterator[Event]:
                     return
     except TimeoutError:
         raise StackError(f"The sample order did not come to its end within {_PATIENCE_S} s; {_WHERE_TO_LOOK}") from None
-    except ConnectionClosed as closed:
-        raise StackError(f"The WebSocket closed before the sample order's end ({closed}); {_WHERE_TO_LOOK}") from closed
+    except WebSocketException as error:
+        raise StackError(f"The WebSocket failed before the sample order's end ({error}); {_WHERE_TO_LOOK}") from error

@@ -11,10 +11,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from samtranslator.model.exceptions import InvalidDocumentException
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.utils.py27hash_fix import to_py27_compatible_template, undo_mark_unicode_str_in_template
 from samtranslator.yaml_helper import yaml_parse
+from yaml import YAMLError  # type: ignore[import-untyped]
 
 from local.emulator import session
 from local.process import StackError
@@ -33,7 +35,11 @@ class Rendered:
 
 
 def read(path: Path) -> Template:
-    parsed: Template = yaml_parse(path.read_text())
+    """The template as it stands. Raises `StackError` where it is no YAML."""
+    try:
+        parsed: Template = yaml_parse(path.read_text())
+    except YAMLError as error:
+        raise StackError(f"{path} is not readable: {error}") from error
     return parsed
 
 
@@ -52,10 +58,18 @@ def render(path: Path, parameters: Mapping[str, str]) -> Rendered:
 
 
 def _transform(template: Template, parameters: dict[str, str]) -> Template:
-    """As samtranslator's own `transform`, which takes its region from the environment's AWS profile only."""
+    """As samtranslator's own `transform`, which takes its region from the environment's AWS profile only.
+
+    Raises `StackError` naming the resources that are not as SAM wants them.
+    """
     to_py27_compatible_template(template, parameters)
     translator = Translator(None, Parser(), boto_session=session())
-    transformed: Template = undo_mark_unicode_str_in_template(translator.translate(template, parameters))
+    try:
+        transformed: Template = undo_mark_unicode_str_in_template(translator.translate(template, parameters))
+    except InvalidDocumentException as error:
+        raise StackError(
+            "\n".join(["SAM refuses the template:", *(f"    {cause.message}" for cause in error.causes)])
+        ) from None
     return transformed
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -105,6 +106,31 @@ def test_a_failed_deploy_names_each_resource_with_its_reason(
     ]
 
 
+def test_a_deploy_that_does_not_end_names_what_it_waits_for(
+    monkeypatch: pytest.MonkeyPatch, rendered: Rendered
+) -> None:
+    monkeypatch.setattr(deploy, "client", lambda *_: UnfinishedCloudFormation())
+    monkeypatch.setattr(deploy, "_PATIENCE_S", 0)
+
+    with pytest.raises(StackError, match="still waits for DatabaseSchema after 0 s"):
+        deploy.deploy("http://127.0.0.1:4600", rendered, FIXED)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("Resources: {", "is not readable"),
+        ("Resources: {Nameless: {Type: AWS::Serverless::Function, Properties: {Nonsense: 1}}}", r"id \[Nameless\]"),
+    ],
+)
+def test_a_template_that_makes_no_sense_is_said_to(tmp_path: Path, text: str, complaint: str) -> None:
+    path = tmp_path / "template.yaml"
+    path.write_text(text)
+
+    with pytest.raises(StackError, match=complaint):
+        render(path, {})
+
+
 @pytest.mark.parametrize(
     ("event", "line"),
     [
@@ -157,3 +183,12 @@ class FailingCloudFormation:
                 {"LogicalResourceId": "order-engine", "ResourceStatus": "CREATE_FAILED"},
             ]
         }
+
+
+class UnfinishedCloudFormation(FailingCloudFormation):
+    def describe_stacks(self, **_: object) -> dict[str, Any]:
+        return {"Stacks": [{"StackStatus": "CREATE_IN_PROGRESS"}]}
+
+    def describe_stack_events(self, **_: object) -> dict[str, Any]:
+        names = ["DatabaseSchema", "OrdersTable"]
+        return {"StackEvents": [{"LogicalResourceId": name, "ResourceStatus": "CREATE_IN_PROGRESS"} for name in names]}
