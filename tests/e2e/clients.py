@@ -172,11 +172,7 @@ def inject(stack: Stack, scope: str, faults: dict[str, tuple[str, int]], *, mill
 def faults_left(stack: Stack, scope: str) -> dict[str, int]:
     key = {"pk": {"S": f"FAULT#{scope}"}, "sk": {"S": "FAULT"}}
     item = stack.client("dynamodb").get_item(TableName=stack.outputs["OrdersTableName"], Key=key)["Item"]
-    return {
-        point.removeprefix("execute_order."): int(fault["M"]["times"]["N"])
-        for point, fault in item.items()
-        if "M" in fault
-    }
+    return {point: int(fault["M"]["times"]["N"]) for point, fault in item.items() if "M" in fault}
 
 
 def settled(stack: Stack, order_id: str) -> Json | None:
