@@ -22,8 +22,8 @@ run: .venv/local ## Start the whole stack here, show a sample order, stay up unt
 logs: .venv/local ## Follow what the functions of the running stack log
 	@$(VENV)/python -m local logs
 
-replay: .venv/local ## Send the running stack's dead letters back to the order queue, as the SQS console does
-	@$(VENV)/python -m local replay
+replay: .venv/local ## Give the running stack's failed orders a fresh set of attempts
+	@$(VENV)/python -m cli dlq replay
 
 test: .venv/dev ## Run all tests; ARGS are pytest's: make test ARGS="-k replay"
 	$(VENV)/python -m pytest $(ARGS)

@@ -1,4 +1,4 @@
-"""`python -m local run` starts the stack and keeps it; `logs` follows its functions, `replay` replays failed orders."""
+"""`python -m local run` starts the stack and keeps it; `python -m local logs` follows what its functions log."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from botocore.exceptions import BotoCoreError
 from local.demo import SAMPLE_ORDER, show_sample_order
 from local.logs import follow
 from local.process import StackError
-from local.replay import replay
 from local.stack import PROJECT, Endpoints, Stack, StackSettings
 
 DIRECTORY = PROJECT / ".local"
@@ -36,7 +35,7 @@ _STARTED = time.monotonic()
 
 
 def main(arguments: list[str]) -> int:
-    commands = {"run": run, "logs": logs, "replay": replay_failed}
+    commands = {"run": run, "logs": logs}
     if len(arguments) != 1 or arguments[0] not in commands:
         print(f"Usage: python -m local {'|'.join(commands)}", file=sys.stderr)
         return 2
@@ -78,16 +77,6 @@ def logs() -> int:
         report("The stack has stopped")
     except (BrokenPipeError, KeyboardInterrupt):
         pass
-    return 0
-
-
-def replay_failed() -> int:
-    """Orders whose attempts were exhausted get a fresh set of them."""
-    replayed = 0
-    for body in replay(_running_stack()):
-        replayed += 1
-        print(body)
-    print(f"{replayed} messages replayed" if replayed else "There are no dead letters")
     return 0
 
 

@@ -1,0 +1,1 @@
+"""Commands for operators, against the local stack or one on AWS."""
