@@ -19,8 +19,6 @@ SAMPLE_ORDER = {"type": "market", "tokenIn": "SOL", "tokenOut": "USDC", "amount"
 # Three attempts and the pauses between them take about half of this.
 _PATIENCE_S = 60
 
-_TERMINAL = {"confirmed", "failed", "canceled", "expired"}
-
 _WHERE_TO_LOOK = "emulator.log in .local has what the functions said"
 
 Event = Mapping[str, Any]
@@ -74,7 +72,7 @@ def _events(endpoints: Endpoints, order_id: str) -> Iterator[Event]:
                 if "status" not in event:
                     raise StackError(f"The WebSocket answered: {event}")
                 yield event
-                if event["status"] in _TERMINAL:
+                if event["progress"] == 100:
                     return
     except TimeoutError:
         raise StackError(f"The sample order did not come to its end within {_PATIENCE_S} s; {_WHERE_TO_LOOK}") from None

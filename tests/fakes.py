@@ -302,7 +302,7 @@ class InMemoryConnections:
     async def subscribe(self, subscription: Subscription) -> None:
         self.subscriptions[subscription.order_id, subscription.connection_id] = subscription
 
-    async def advance(self, order_id: str, connection_id: str, through: int) -> None:
+    async def advance(self, order_id: str, connection_id: str, through: int | None) -> None:
         key = (order_id, connection_id)
         if key in self.subscriptions:
             self.subscriptions[key] = replace(self.subscriptions[key], through=through)

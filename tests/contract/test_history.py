@@ -528,3 +528,9 @@ def backend_of(url: str) -> int:
     )
     pid: int = rows(url, statement)[0]["pid"]
     return pid
+
+
+def test_a_server_that_has_become_a_standby_is_unavailable(database_url: str) -> None:
+    history = PostgresHistory(f"{database_url}?options=-cdefault_transaction_read_only%3Don")
+    with pytest.raises(Unavailable):
+        asyncio.run(history.record(a_confirmed_order()))

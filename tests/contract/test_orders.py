@@ -200,6 +200,9 @@ def test_a_subscription_is_live_once_its_replay_has_run(connections: ConnectionR
     assert asyncio.run(connections.watchers(IDS[0])) == [Subscription(IDS[0], "connection", NOON, 4)]
     asyncio.run(connections.subscribe(Subscription(IDS[0], "connection", NOON)))
     assert asyncio.run(connections.watchers(IDS[0])) == [Subscription(IDS[0], "connection", NOON, None)]
+    asyncio.run(connections.advance(IDS[0], "connection", 7))
+    asyncio.run(connections.advance(IDS[0], "connection", None))
+    assert asyncio.run(connections.watchers(IDS[0])) == [Subscription(IDS[0], "connection", NOON, None)]
 
 
 def test_a_subscription_that_was_removed_is_not_brought_back(connections: ConnectionRepository) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from order_engine.adapters.sqs import SqsOrderQueue, SqsStatusQueue, order_message, status_message
@@ -104,14 +105,19 @@ def test_a_replay_waits_in_its_orders_group_and_a_frame_in_its_connections(sqs: 
     assert [record["attributes"]["MessageGroupId"] for record in records] == [ORDER_ID, "socket"]
 
 
-def test_a_batch_that_was_taken_only_in_part_counts_as_not_sent(sqs: Any, status_queue_url: str) -> None:
+def test_an_event_that_is_not_taken_stops_those_behind_it(status_queue_url: str) -> None:
     class Reluctant:
-        def send_message_batch(self, **_: object) -> dict[str, Any]:
-            return {"Failed": [{"Id": "1", "Code": "InternalError", "SenderFault": False}]}
+        taken: list[str] = []  # noqa: RUF012
 
-    order = an_order()
+        def send_message(self, MessageDeduplicationId: str, **_: object) -> None:  # noqa: N803
+            if MessageDeduplicationId.endswith(":2"):
+                raise ClientError({"Error": {"Code": "ServiceUnavailable"}}, "SendMessage")
+            self.taken.append(MessageDeduplicationId)
+
+    order, sqs = a_confirmed_order(), Reluctant()
     with pytest.raises(Unavailable):
-        asyncio.run(SqsStatusQueue(Reluctant(), status_queue_url, CountingRandomness()).publish(order, order.events))
+        asyncio.run(SqsStatusQueue(sqs, status_queue_url, CountingRandomness()).publish(order, order.events))
+    assert sqs.taken == ["order-1:1"]
 
 
 @pytest.mark.parametrize("body", ["", "[]", "{}", '{"orderId":7,"token":"t"}', '{"orderId":"o"}', "\x00"])

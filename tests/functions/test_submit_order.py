@@ -615,3 +615,13 @@ parameters = ["status", "pair", "type", "userId", "from", "to", "limit", "cursor
 def test_whatever_is_asked_is_listed_or_refused_as_a_problem(shared: Api, query: dict[str, str]) -> None:
     answer = shared.get(f"/api/orders?{urlencode(query, errors='replace')}")
     assert answer.status == 200 or answer.pointers
+
+
+def test_a_queue_that_says_nothing_does_not_keep_the_client_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hang(*_: object, **__: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("order_engine.service.accept_order.ANNOUNCING_SECONDS", 0.01)
+    api = Api()
+    api.queue.send = hang  # type: ignore[method-assign]
+    assert api.post(ORDER).status == 202

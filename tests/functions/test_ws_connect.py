@@ -12,9 +12,10 @@ import pytest
 from order_engine.domain.errors import Unavailable
 from order_engine.runtime.ws_connect import SocketApi
 from order_engine.service.accept_order import AcceptOrder
-from order_engine.service.follow_orders import FollowOrders
-from order_engine.service.ports import Frame, Replay
+from order_engine.service.follow_orders import MAX_SUBSCRIPTIONS, FollowOrders
+from order_engine.service.ports import Frame, Replay, Subscription
 from tests.fakes import (
+    NOON,
     CountingRandomness,
     FrozenClock,
     InMemoryConnections,
@@ -177,3 +178,28 @@ def test_the_same_client_order_id_is_the_same_order(gateway: Gateway) -> None:
     assert again == first
     assert other["code"] == "IDEMPOTENCY_KEY_REUSED"
     assert len(gateway.orders.stored) == 1
+
+
+def test_an_order_is_refused_where_it_could_not_be_watched(gateway: Gateway) -> None:
+    gateway.connect()
+    for number in range(MAX_SUBSCRIPTIONS):
+        key = (f"order-{number}", "socket")
+        gateway.connections.subscriptions[key] = Subscription(*key, NOON)
+    assert gateway.say({"action": "submit", "order": ORDER})["code"] == "TOO_MANY_SUBSCRIPTIONS"
+    assert not gateway.orders.stored
+
+
+def test_an_accepted_order_is_answered_as_such_even_when_it_cannot_be_watched(gateway: Gateway) -> None:
+    gateway.connect()
+    gateway.statuses.is_away = True
+    answer = gateway.say({"action": "submit", "order": ORDER})
+    assert (answer["status"], answer["orderId"]) == ("pending", *gateway.orders.stored)
+    assert gateway.connect(**ORDER) == 200
+
+
+def test_an_error_frame_stays_small_whatever_the_client_has_made_up(gateway: Gateway) -> None:
+    gateway.connect()
+    made_up = {"action": "ping"} | {"€" * 40 + str(number): 1 for number in range(100)}
+    answer = gateway.say(json.dumps(made_up, ensure_ascii=False))
+    assert answer["code"] == "VALIDATION_FAILED"
+    assert len(json.dumps(answer, ensure_ascii=False).encode()) < 32_768

@@ -241,3 +241,12 @@ def test_a_status_message_of_an_order_without_watchers_is_no_trouble(desk: Desk)
     order = an_order()
     asyncio.run(desk.notify(StatusMessage(order.order_id, None, order.events[0])))
     assert not desk.sockets.frames
+
+
+def test_what_is_written_for_a_connection_that_has_left_does_not_stay(desk: Desk) -> None:
+    desk.store(an_order())
+    desk.connections.subscriptions["order-1", "socket"] = Subscription("order-1", "socket", desk.clock.now(), through=0)
+    desk.sockets.gone.add("socket")
+    desk.publish(an_order(), 1)
+    desk.work()
+    assert not desk.connections.subscriptions

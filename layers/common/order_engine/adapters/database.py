@@ -9,6 +9,7 @@ from typing import Any
 
 from psycopg import Connection, OperationalError, ProgrammingError
 from psycopg.conninfo import make_conninfo
+from psycopg.errors import ReadOnlySqlTransaction
 from psycopg.rows import DictRow, dict_row
 
 from order_engine.domain.errors import Unavailable
@@ -46,7 +47,7 @@ class Database:
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
                 return await loop.run_in_executor(self._thread, self._execute, statement, parameters)
-        except (OperationalError, TimeoutError) as error:
+        except (OperationalError, ReadOnlySqlTransaction, TimeoutError) as error:
             raise Unavailable("Postgres") from error
 
     def _execute(self, statement: str, parameters: Parameters) -> list[DictRow]:
@@ -57,6 +58,9 @@ class Database:
                 if not self._connection.closed:
                     raise
                 # Broken since its last use, as after a restart of the server or a long freeze of the worker.
+            except ReadOnlySqlTransaction:
+                # The server has become a standby: after a failover, the name leads to another one.
+                self._connection.close()
         self._connection = None
         self._connection = connect(self._url, connect_seconds=CONNECT_SECONDS, statement_seconds=STATEMENT_SECONDS)
         return _rows(self._connection, statement, parameters)

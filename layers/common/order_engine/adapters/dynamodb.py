@@ -191,16 +191,23 @@ class DynamoConnections:
     async def subscribe(self, subscription: Subscription) -> None:
         await self._put(items.new_subscription(subscription))
 
-    async def advance(self, order_id: str, connection_id: str, through: int) -> None:
+    async def advance(self, order_id: str, connection_id: str, through: int | None) -> None:
+        change: Item = (
+            {"UpdateExpression": "REMOVE through"}
+            if through is None
+            else {
+                "UpdateExpression": "SET through = :through",
+                "ExpressionAttributeValues": {":through": {"N": str(through)}},
+            }
+        )
         try:
             await call(
                 DEPENDENCY,
                 self.client.update_item,
                 TableName=self.table,
                 Key=keys.subscription(order_id, connection_id),
-                UpdateExpression="SET through = :through",
                 ConditionExpression="attribute_exists(pk)",
-                ExpressionAttributeValues={":through": {"N": str(through)}},
+                **change,
             )
         except ClientError as error:
             if error_code(error) != _REFUSED:

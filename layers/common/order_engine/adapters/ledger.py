@@ -1,4 +1,4 @@
-"""The simulated chain's ledger: one DynamoDB item a signature, for good.
+"""The simulated chain's ledger: one DynamoDB item a signature, written once.
 
 | attribute | signature | orderMemo | sentAt, landsAt | outcome                  | ttl     |
 |-----------|-----------|-----------|-----------------|--------------------------|---------|

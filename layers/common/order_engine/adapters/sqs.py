@@ -9,15 +9,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from order_engine.adapters.aws import call
-from order_engine.domain.errors import Unavailable
 from order_engine.domain.events import Event
 from order_engine.domain.orders import Order
 from order_engine.service.execute_order import OrderMessage
 from order_engine.service.ports import Frame, Randomness, Replay, StatusMessage
 
 DEPENDENCY = "SQS"
-
-_MESSAGES_PER_BATCH = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +64,10 @@ class SqsStatusQueue:
     randomness: Randomness
 
     async def publish(self, order: Order, events: Sequence[Event]) -> None:
-        entries = [
-            {
-                "Id": str(event["sequence"]),
-                "MessageBody": _json(
-                    {"kind": "event", "orderId": order.order_id, "userId": order.request.user_id, "event": event}
-                ),
-                "MessageGroupId": order.order_id,
-                "MessageDeduplicationId": f"{order.order_id}:{event['sequence']}",
-            }
-            for event in events
-        ]
-        for first in range(0, len(entries), _MESSAGES_PER_BATCH):
-            batch = entries[first : first + _MESSAGES_PER_BATCH]
-            answer = await call(DEPENDENCY, self.client.send_message_batch, QueueUrl=self.url, Entries=batch)
-            if answer.get("Failed"):
-                raise Unavailable(DEPENDENCY)
+        # One by one: of a batch, a later event may be taken and an earlier one not.
+        for event in events:
+            body = {"kind": "event", "orderId": order.order_id, "userId": order.request.user_id, "event": event}
+            await self._send(body, group=order.order_id, deduplication=f"{order.order_id}:{event['sequence']}")
 
     async def request_replay(self, replay: Replay) -> None:
         body = {
@@ -92,20 +77,20 @@ class SqsStatusQueue:
             "after": replay.after,
             "tries": replay.tries,
         }
-        await self._send(body, group=replay.order_id)
+        await self._send(body, group=replay.order_id, deduplication=self.randomness.token())
 
     async def send_frame(self, frame: Frame) -> None:
         body = {"kind": "frame", "connectionId": frame.connection_id, "body": frame.body, "tries": frame.tries}
-        await self._send(body, group=frame.connection_id)
+        await self._send(body, group=frame.connection_id, deduplication=self.randomness.token())
 
-    async def _send(self, body: Mapping[str, object], *, group: str) -> None:
+    async def _send(self, body: Mapping[str, object], *, group: str, deduplication: str) -> None:
         await call(
             DEPENDENCY,
             self.client.send_message,
             QueueUrl=self.url,
             MessageBody=_json(body),
             MessageGroupId=group,
-            MessageDeduplicationId=self.randomness.token(),
+            MessageDeduplicationId=deduplication,
         )
 
 

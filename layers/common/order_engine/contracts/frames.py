@@ -17,6 +17,9 @@ from order_engine.contracts.requests import DIALECTS, parse_order
 from order_engine.domain.errors import EngineError
 from order_engine.domain.orders import SwapRequest
 
+MAX_ERRORS, MAX_TEXT = 20, 500
+"""Of an error frame: what a client has made up may be long, and API Gateway sends at most 128 KB."""
+
 
 class UnknownAction(ValidationProblem):
     code = "UNKNOWN_ACTION"
@@ -102,9 +105,12 @@ def error_frame(error: EngineError, *, request_id: str) -> dict[str, object]:
     return {
         "type": "error",
         "code": error.code,
-        "message": str(error),
+        "message": str(error)[:MAX_TEXT],
         "retryable": error.retryable,
-        "errors": [field.model_dump() for field in field_errors(error)],
+        "errors": [
+            {"pointer": field.pointer[:MAX_TEXT], "detail": field.detail[:MAX_TEXT]}
+            for field in field_errors(error)[:MAX_ERRORS]
+        ],
         "requestId": request_id,
     }
 

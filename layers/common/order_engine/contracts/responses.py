@@ -89,7 +89,13 @@ class OrderResource(Response):
 
 
 class OrderEvent(BaseModel):
-    """One visible change of an order. More fields come with the status; the documentation lists them."""
+    """One visible change of an order, with more fields by status:
+
+    building: dex, reason, route, quotes, quote, priceImpactBps, minAmountOut or maxAmountIn. submitted: dex, signature,
+    lastValidBlockHeight, minAmountOut or maxAmountIn. confirmed: dex, txHash, amountIn, amountOut, executedPrice,
+    finalPrice, fees, route, priceImprovementBps, slippageBps. failed, expired, and pending after a failed attempt:
+    error, errorCode, retryable, and retryAt, lastErrorCode, quotes, dex, signature where there is one.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True, alias_generator=to_camel)
 

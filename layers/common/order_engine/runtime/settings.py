@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+_THIS_MACHINE = frozenset({"127.0.0.1", "localhost", "::1", "host.docker.internal"})
+"""The last one is what a container, as `sam local` runs functions in, calls it."""
 
 
 class BadSetting(Exception):
@@ -38,5 +42,6 @@ class Settings:
 
     @property
     def has_fault_points(self) -> bool:
-        """Only where the AWS endpoint is not AWS: a deployed stack cannot be told to fail."""
-        return self.variables.get("FAULT_POINTS") == "on" and bool(self.variables.get("AWS_ENDPOINT_URL"))
+        """Only where AWS is an emulator on this machine: a deployed stack cannot be told to fail."""
+        host = urlsplit(self.variables.get("AWS_ENDPOINT_URL", "")).hostname or ""
+        return self.variables.get("FAULT_POINTS") == "on" and host in _THIS_MACHINE

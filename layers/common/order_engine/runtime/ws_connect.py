@@ -87,7 +87,7 @@ class SocketApi:
         except EngineError as error:
             await self.statuses.send_frame(Frame(connection_id, error_frame(error, request_id=request_id)))
         else:
-            await self.follow.subscribe(connection_id, order.order_id)
+            await self.follow.watch_accepted(connection_id, order.order_id)
 
     async def _answer(self, connection_id: str, event: Event, request_id: str) -> None:
         try:
@@ -110,8 +110,9 @@ class SocketApi:
                 await self.follow.unsubscribe(connection_id, str(order_id))
                 return {"type": "unsubscribed", "orderId": str(order_id)}
             case Submit(request=request):
+                await self.follow.check_room(connection_id)
                 order = await self.accept(request)
-                await self.follow.subscribe(connection_id, order.order_id)
+                await self.follow.watch_accepted(connection_id, order.order_id)
                 return OrderAccepted.of(order.events[0]).model_dump(by_alias=True, mode="json")
             case Ping():
                 sequences = await self.follow.high_water(connection_id)

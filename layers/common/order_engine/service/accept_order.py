@@ -22,6 +22,9 @@ PUBLIC = "public"
 
 MAX_LIFETIME = timedelta(days=30)
 
+ANNOUNCING_SECONDS = 2.0
+"""The order is durable by then: its client is not kept waiting for a queue that says nothing."""
+
 _ORDER_IDS = UUID("6f2a1c9e-8f0e-5b5e-9d0b-2f6f4b1f7a61")
 
 
@@ -121,6 +124,7 @@ def _is_untimely(request: SwapRequest, now: datetime) -> bool:
 
 async def _if_possible(sending: Awaitable[None], order_id: str) -> None:
     try:
-        await sending
-    except Unavailable as error:
-        logger.warning("accepted order not announced", extra={"order_id": order_id, "dependency": error.dependency})
+        async with asyncio.timeout(ANNOUNCING_SECONDS):
+            await sending
+    except (Unavailable, TimeoutError) as error:
+        logger.warning("accepted order not announced", extra={"order_id": order_id, "error": str(error)})

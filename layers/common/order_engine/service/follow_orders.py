@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Sized
 from dataclasses import dataclass
 
-from order_engine.domain.errors import OrderNotFound, TooManySubscriptions
+from order_engine.domain.errors import OrderNotFound, TooManySubscriptions, Unavailable
 from order_engine.service.notify_clients import order_not_found
 from order_engine.service.ports import (
     Clock,
@@ -17,6 +19,8 @@ from order_engine.service.ports import (
     StatusQueue,
     Subscription,
 )
+
+logger = logging.getLogger(__name__)
 
 MAX_SUBSCRIPTIONS = 200
 """By one connection. Whoever wants more follows a user."""
@@ -50,9 +54,9 @@ class FollowOrders:
             self.orders.sequences([order_id]), self.connections.subscribed_orders(connection_id)
         )
         if order_id not in known:
-            raise OrderNotFound(order_id)
-        if order_id not in watched and len(watched) >= MAX_SUBSCRIPTIONS:
-            raise TooManySubscriptions(f"a connection watches at most {MAX_SUBSCRIPTIONS} orders")
+            raise OrderNotFound(f"No live order has the id {order_id}")
+        if order_id not in watched:
+            _check_room(watched)
         connection = await self.connections.get(connection_id) or Connection(connection_id, self.clock.now())
         await self._watch(connection, order_id, after=after)
 
@@ -62,6 +66,17 @@ class FollowOrders:
             await self.subscribe(connection_id, order_id, after=after)
         except OrderNotFound:
             await self.statuses.send_frame(Frame(connection_id, order_not_found(order_id)))
+
+    async def check_room(self, connection_id: str) -> None:
+        """Raises `TooManySubscriptions` when the connection may not watch another order."""
+        _check_room(await self.connections.subscribed_orders(connection_id))
+
+    async def watch_accepted(self, connection_id: str, order_id: str) -> None:
+        """The same for an order that has just been accepted, which no trouble with watching it may put in doubt."""
+        try:
+            await self.subscribe(connection_id, order_id)
+        except (TooManySubscriptions, Unavailable) as error:
+            logger.warning("accepted order not watched", extra={"order_id": order_id, "error": str(error)})
 
     async def unsubscribe(self, connection_id: str, order_id: str) -> None:
         await self.connections.unsubscribe(order_id, connection_id)
@@ -75,3 +90,9 @@ class FollowOrders:
         """Not live until its replay has had its turn among the order's messages."""
         await self.connections.subscribe(Subscription(order_id, connection.connection_id, connection.connected_at))
         await self.statuses.request_replay(Replay(order_id, connection.connection_id, after))
+
+
+def _check_room(watched: Sized) -> None:
+    if len(watched) >= MAX_SUBSCRIPTIONS:
+        limit = f"A connection watches at most {MAX_SUBSCRIPTIONS} orders"
+        raise TooManySubscriptions(f"{limit}: unsubscribe from some, or connect with userId")

@@ -76,7 +76,7 @@ class NotifyClients:
             await self._gone(replay)
         except Unavailable:
             # Not live until the replay has filled the gap: a later event must not overtake this one.
-            await self.connections.subscribe(replace(watcher, through=None))
+            await self.connections.advance(watcher.order_id, watcher.connection_id, None)
             await self._again(replay)
 
     async def _introduce(self, follower: Connection, order_id: str) -> None:
@@ -113,6 +113,9 @@ class NotifyClients:
     async def _gone(self, message: Replay | Frame) -> None:
         connection = await self.connections.get(message.connection_id)
         if connection is None:
+            # It left while this was on its way, and what was written after that has nobody to remove it.
+            if isinstance(message, Replay):
+                await self.connections.unsubscribe(message.order_id, message.connection_id)
             return
         age = (self.clock.now() - connection.connected_at).total_seconds()
         if age < OPENING_SECONDS:

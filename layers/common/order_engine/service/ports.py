@@ -213,8 +213,8 @@ class ConnectionRepository(Protocol):
         """Store the subscription, replacing an earlier one of the same connection to the same order."""
         ...
 
-    async def advance(self, order_id: str, connection_id: str, through: int) -> None:
-        """Note what was sent. Does nothing when there is no such subscription any more."""
+    async def advance(self, order_id: str, connection_id: str, through: int | None) -> None:
+        """Note what was sent; with None, that a replay must run. Does nothing when there is no such subscription."""
         ...
 
     async def unsubscribe(self, order_id: str, connection_id: str) -> None: ...

@@ -27,7 +27,7 @@ class Sweep:
     looked_at: int = 0
     reminded: int = 0
     is_complete: bool = True
-    """Whether all orders were looked at; the rest is left for the next run."""
+    """Whether all orders were looked at. The next run passes over those that were reminded of, and comes further."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
