@@ -201,3 +201,41 @@ def test_the_swap_of_an_order_is_listed_by_its_own_direction() -> None:
     world.keep_live(an_order(an_id(1), swap=Swap("BONK", "JUP", 5, SwapMode.EXACT_IN)))
     assert world.ids(OrderFilter(pair=("JUP", "BONK"))) == []
     assert world.ids(OrderFilter(pair=("BONK", "JUP"))) == [an_id(1)]
+
+
+class CountingOrders(InMemoryOrders):
+    reads = 0
+
+    async def live(self, *, user_id: str | None, before: Position | None, limit: int) -> list[Order]:
+        self.reads += 1
+        return await super().live(user_id=user_id, before=before, limit=limit)
+
+
+def test_a_page_of_a_long_backlog_is_cut_short_and_the_cursor_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("order_engine.service.read_orders._LIVE_PAGE", 2)
+    orders = CountingOrders()
+    world = World(orders)
+    for number in range(40):
+        world.keep_live(an_order(an_id(number), created_at=NOON + timedelta(seconds=number)))
+    world.record(a_confirmed_order(an_id(90), created_at=NOON - timedelta(seconds=1)))
+    world.record(a_confirmed_order(an_id(91), created_at=NOON + timedelta(seconds=30, milliseconds=1)))
+    first = asyncio.run(world.read.page(OrderFilter(status=Status.CONFIRMED), before=None, limit=5))
+    assert orders.reads == 10
+    assert [order.order_id for order in first.orders] == [an_id(91)]
+    assert first.next is not None
+    assert [page for page in world.pages(OrderFilter(status=Status.CONFIRMED), limit=5) if page] == [
+        [an_id(91)],
+        [an_id(90)],
+    ]
+
+
+@pytest.mark.parametrize(
+    "filter", [OrderFilter(since=NOON + timedelta(days=1)), OrderFilter(until=NOON - timedelta(days=1))]
+)
+def test_a_backlog_outside_the_times_asked_for_is_not_read(filter: OrderFilter) -> None:
+    orders = CountingOrders()
+    world = World(orders)
+    for number in range(500):
+        world.keep_live(an_order(an_id(number), created_at=NOON + timedelta(milliseconds=number)))
+    assert world.ids(filter) == []
+    assert orders.reads == 1

@@ -12,6 +12,8 @@ from order_engine.domain.summaries import OrderSummary
 from order_engine.service.ports import History, OrderFilter, OrderRepository, Position
 
 _LIVE_PAGE = 100
+_MOST_LIVE_PAGES = 10
+"""A page may come out short, with a cursor to go on from, rather than read a whole backlog for it."""
 
 
 class HistoryUnavailable(Unavailable):
@@ -55,21 +57,30 @@ class ReadOrders:
         An order moves from live to finished only, so reading in that order misses none. One that is in both (a
         replayed one) is what the table says, also when that makes it fall outside the filter.
         """
-        live = await self._live(filter, before, limit)
+        live, reached = await self._live(filter, before, limit)
         matching = [order for order in live if _matches(filter, order)]
         finished = await self._finished(filter, before, limit, hidden={order.order_id for order in live})
         orders = sorted((*matching, *finished), key=_position, reverse=True)
-        return Page(orders[:limit], _position(orders[limit - 1]) if len(orders) > limit else None)
+        # Below what was reached there may be live orders that were not looked at.
+        orders = [order for order in orders if reached is None or _position(order) >= reached]
+        return Page(orders[:limit], _position(orders[limit - 1]) if len(orders) > limit else reached)
 
-    async def _live(self, filter: OrderFilter, before: Position | None, limit: int) -> list[OrderSummary]:
-        """All live orders down to the one that makes the page more than full."""
+    async def _live(
+        self, filter: OrderFilter, before: Position | None, limit: int
+    ) -> tuple[list[OrderSummary], Position | None]:
+        """All live orders down to the one that makes the page more than full, or to where looking ended early."""
         found: list[OrderSummary] = []
-        while True:
+        if filter.until is not None:
+            latest = Position(filter.until, "")
+            before = latest if before is None else min(before, latest)
+        for _ in range(_MOST_LIVE_PAGES):
             orders = await self.orders.live(user_id=filter.user_id, before=before, limit=_LIVE_PAGE)
             found += map(OrderSummary.of, orders)
-            if len(orders) < _LIVE_PAGE or sum(_matches(filter, order) for order in found) > limit:
-                return found
+            is_past = filter.since is not None and bool(orders) and orders[-1].created_at < filter.since
+            if len(orders) < _LIVE_PAGE or is_past or sum(_matches(filter, order) for order in found) > limit:
+                return found, None
             before = _position(found[-1])
+        return found, before
 
     async def _finished(
         self, filter: OrderFilter, before: Position | None, limit: int, *, hidden: Iterable[str]
