@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -9,7 +10,8 @@ from uuid import uuid4
 import pytest
 
 from local.stack import Stack
-from tests.e2e.clients import ENDINGS, HAPPY_PATH, SELL_SOL, Client, Json, run
+from order_engine.service.accept_order import PUBLIC, order_id_under
+from tests.e2e.clients import HAPPY_PATH, SELL_SOL, Client, Json, inject, run, until
 
 IN_OUT: Json = {"inputToken": "SOL", "outputToken": "USDC", "amount": 1.5}
 BASE_QUOTE: Json = {"baseToken": "SOL", "quoteToken": "USDC", "amount": 2.5, "side": "buy"}
@@ -34,12 +36,19 @@ def test_an_order_over_http_is_watched_by_its_id(stack: Stack, dialect: str, mom
     path, order = OVER_HTTP[dialect]
 
     async def scenario(client: Client) -> list[Json]:
-        accepted = await client.submit(path, **order)
+        key = f"{moment}-{uuid4()}"
+        if moment == "before":
+            # The worker is held up until the client is connected.
+            order_id = order_id_under(order.get("userId", PUBLIC), key)
+            inject(stack, order_id, {"execute_order.orders.get": ("delay", 1)}, milliseconds=2_000)
+        accepted = await client.submit(path, key=key, **order)
         if moment == "during":
             await client.reaches(accepted["orderId"], "building")
         if moment == "after":
             await client.outcome(accepted["orderId"])
         async with client.watch(orderId=accepted["orderId"]) as watch:
+            if moment == "before":
+                assert (await client.order(accepted["orderId"]))["status"] == "pending"
             return await watch.end()
 
     assert_whole(run(stack, scenario))
@@ -141,11 +150,39 @@ def test_a_ping_finds_a_lost_last_frame(stack: Stack) -> None:
 
 def test_a_client_that_vanished_is_cleaned_up(stack: Stack) -> None:
     async def scenario(client: Client) -> None:
+        before = await asyncio.to_thread(traces_of_connections, stack)
         accepted = await client.submit()
         async with client.watch(orderId=accepted["orderId"]) as watch:
             await watch.next()
+            mine = await asyncio.to_thread(traces_of_connections, stack) - before
+            assert len(mine) == 2
             watch.socket.transport.abort()
-        order = await client.outcome(accepted["orderId"])
-        assert order["status"] in ENDINGS
+
+        async def has_gone() -> bool:
+            return not mine & await asyncio.to_thread(traces_of_connections, stack)
+
+        await until(has_gone, 30, "the connection and its subscription to go")
 
     run(stack, scenario)
+
+
+def traces_of_connections(stack: Stack) -> set[tuple[str, str]]:
+    """Keys of everything in the table that belongs to a connection."""
+    answer = stack.client("dynamodb").scan(
+        TableName=stack.outputs["OrdersTableName"],
+        FilterExpression="sk = :connection OR begins_with(sk, :subscription)",
+        ExpressionAttributeValues={":connection": {"S": "CONN"}, ":subscription": {"S": "SUB#"}},
+    )
+    return {(item["pk"]["S"], item["sk"]["S"]) for item in answer["Items"]}
+
+
+def test_a_failure_is_pushed_with_what_existing_clients_read(stack: Stack) -> None:
+    async def scenario(client: Client) -> Json:
+        order_id = await client.submit_with_faults({"execute_order.chain.send": ("revert", 3)})
+        async with client.watch(orderId=order_id) as watch:
+            return (await watch.end(seconds=90))[-1]
+
+    failed = run(stack, scenario)
+    assert (failed["status"], failed["orderId"] != "", failed["progress"]) == ("failed", True, 100)
+    assert failed["error"].startswith("Reverted by")
+    assert failed["dex"] in {"raydium", "meteora"}
