@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 from botocore.exceptions import BotoCoreError
 
@@ -92,7 +93,8 @@ def _running_stack() -> Endpoints:
 def settings(variables: Mapping[str, str]) -> StackSettings:
     """Variables that are missing or empty leave the default. Raises `StackError` naming a port that is none."""
     parameters = {name: variables[setting] for setting, name in PARAMETERS.items() if variables.get(setting)}
-    return StackSettings(DIRECTORY, parameters, _port(variables, "PORT"), _port(variables, "POSTGRES_PORT"))
+    directory = Path(variables.get("LOCAL_DIRECTORY") or DIRECTORY)
+    return StackSettings(directory, parameters, _port(variables, "PORT"), _port(variables, "POSTGRES_PORT"))
 
 
 def report(line: str) -> None:
