@@ -268,6 +268,44 @@ def test_a_leftover_message_that_was_never_claimed_starts_nothing(bench: Bench) 
     assert bench.order.status is Status.FAILED
 
 
+def test_an_outage_while_a_dead_letter_is_replayed_leaves_one_to_replay_again(bench: Bench) -> None:
+    bench.chain.fate = reverts
+    bench.execute_until_settled()
+    bench.clock.at += timedelta(minutes=5)
+    get = bench.orders.get
+
+    async def away(_: str) -> None:
+        raise Unavailable("DynamoDB")
+
+    bench.orders.get = away  # type: ignore[method-assign,assignment]
+    assert bench.execute(bench.message(message_id="redriven")) == Done()
+    bench.orders.get = get  # type: ignore[method-assign]
+    copy = bench.message(token="copy", message_id="copy", deferrals=1)
+    assert [bench.execute(replace(copy, receive_count=count)) for count in (1, 2, 3)] == [Back(0)] * 3
+    assert bench.statuses_seen[-1] == "failed"
+    bench.chain.fate = ScriptedChain(bench.clock).fate
+    bench.clock.at += timedelta(minutes=5)
+    assert bench.execute(replace(copy, message_id="redriven again", sent_at=bench.clock.now())) == Done()
+    assert bench.order.status is Status.CONFIRMED
+
+
+def test_a_message_does_not_replay_the_order_that_it_failed_itself_by_a_slow_clock(bench: Bench) -> None:
+    bench.chain.fate = reverts
+    message = bench.message(sent_at=bench.clock.now() + timedelta(minutes=1))
+    for receive_count in (1, 2, 3, 3):
+        assert isinstance(bench.execute(replace(message, receive_count=receive_count)), Back)
+        bench.clock.at += timedelta(seconds=3)
+    assert bench.order.updated_at < message.sent_at
+    assert bench.statuses_seen.count("failed") == 1
+    assert bench.order.status is Status.FAILED
+
+
+def test_a_message_sent_for_the_record_only_leaves_a_replayed_order_to_its_replay(bench: Bench) -> None:
+    """As a dead letter it could not be replayed."""
+    assert bench.execute(bench.message(record_only=True)) == Done()
+    assert bench.statuses_seen == ["pending"]
+
+
 def test_a_message_that_meets_anothers_live_lease_is_done(bench: Bench) -> None:
     held = bench.order.claimed(
         Lease("claim", "other", "other", bench.clock.now() + timedelta(seconds=9)), bench.clock.at
@@ -477,6 +515,15 @@ def test_a_claim_of_unknown_outcome_is_deferred_past_its_lease(bench: Bench) -> 
     bench.orders.save = away  # type: ignore[method-assign]
     assert bench.execute(seconds=20) == Done()
     assert bench.queue.sent[0].delay_seconds > 19
+
+
+def test_a_copy_comes_so_late_that_even_a_slow_clock_sees_the_lease_ended(bench: Bench) -> None:
+    bench.chain.is_away = True
+    deadline = bench.clock.now() + timedelta(seconds=20)
+    assert bench.execute() == Done()
+    [copy] = bench.queue.sent
+    assert bench.order.is_leased(deadline - timedelta(milliseconds=1))
+    assert bench.clock.now() + timedelta(seconds=copy.delay_seconds) >= deadline + timedelta(seconds=4)
 
 
 def test_a_message_of_no_order_is_refused(bench: Bench) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
 
-from order_engine.domain.errors import OrderNotFound, TooManySubscriptions
+from order_engine.domain.errors import OrderNotFound, TooManySubscriptions, Unavailable
 from order_engine.domain.orders import Order
 from order_engine.service.follow_orders import MAX_SUBSCRIPTIONS, FollowOrders
 from order_engine.service.notify_clients import MAX_TRIES, NotifyClients
@@ -57,6 +58,17 @@ class Desk:
         """Serve everything that is on the queue, in order, and what that puts there."""
         while self.statuses.messages:
             asyncio.run(self.notify(self.statuses.messages.pop(0)))
+
+    def work_in_spite_of_failures(self, before_each_retry: Callable[[], None] = lambda: None) -> None:
+        """A message that fails stays the first of its group."""
+        while self.statuses.messages:
+            message = self.statuses.messages[0]
+            try:
+                asyncio.run(self.notify(message))
+            except Unavailable:
+                before_each_retry()
+            else:
+                self.statuses.messages.remove(message)
 
     def received(self, connection_id: str = "socket") -> list[object]:
         return [frame.get("sequence", frame.get("code")) for frame in self.sockets.frames.get(connection_id, [])]
@@ -250,3 +262,34 @@ def test_what_is_written_for_a_connection_that_has_left_does_not_stay(desk: Desk
     desk.publish(an_order(), 1)
     desk.work()
     assert not desk.connections.subscriptions
+
+
+def test_a_newcomer_whose_introduction_was_cut_short_is_introduced_again(desk: Desk) -> None:
+    desk.connect(user_id="u1")
+    desk.publish(an_order(user_id="u1"), 1)
+    lose_one_answer(desk, "subscribe")
+    desk.work_in_spite_of_failures()
+    assert desk.received()[-1] == 1
+
+
+def test_a_watcher_whose_push_failed_is_caught_up_even_when_the_notifier_fails_next(desk: Desk) -> None:
+    desk.store(an_order())
+    desk.connect()
+    desk.subscribe()
+    desk.work()
+    desk.publish(claim(an_order()), 2)
+    lose_one_answer(desk, "advance")
+    desk.sockets.throttled.add("socket")
+    desk.work_in_spite_of_failures(before_each_retry=desk.sockets.throttled.clear)
+    assert 2 in desk.received()
+
+
+def lose_one_answer(desk: Desk, method: str) -> None:
+    take_effect = getattr(desk.connections, method)
+
+    async def lose(*arguments: object) -> None:
+        await take_effect(*arguments)
+        setattr(desk.connections, method, take_effect)
+        raise Unavailable("DynamoDB")
+
+    setattr(desk.connections, method, lose)

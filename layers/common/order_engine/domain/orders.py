@@ -110,7 +110,8 @@ class Order:
     """Rises with every claim. A write carries the fence it was computed under and is refused under another."""
     claim_id: str = ""
     lease: Lease | None = None
-    claimed_tokens: frozenset[str] = frozenset()
+    claimants: frozenset[str] = frozenset()
+    """Tokens and ids of the messages that had their turn. A replayed one comes back with its token under a new id."""
 
     failed_attempts: int = 0
     retry_at: datetime | None = None
@@ -194,7 +195,7 @@ class Order:
             fence=self.fence + 1,
             claim_id=lease.claim_id,
             lease=lease,
-            claimed_tokens=self.claimed_tokens | {lease.token},
+            claimants=self.claimants | {lease.token, lease.message_id},
             retry_at=None,
             reminders=0,
             reminded_at=None,

@@ -98,6 +98,8 @@ class ExecutionPolicy:
     resend_every_seconds: float = 2.0
     reserve_seconds: float = 3.0
     """Kept at the end of an invocation for giving the order back in order."""
+    clock_skew_seconds: float = 5.0
+    """How far apart the clocks of two workers may be."""
     max_receives: int = 3
     """The queue's `maxReceiveCount`: at the last receive only a copy of the message can come back."""
 
@@ -163,10 +165,13 @@ class _Visit:
         now = self._engine.clock.now()
         if order.status.is_terminal:
             return await self._replay() if self._is_replay() else await self._settle()
-        if order.lease is not None and order.is_leased(now):
-            if order.lease.message_id != self._message.message_id:
-                return Done()
-            return await self._come_back(order.lease.until)
+        lease = order.lease if order.is_leased(now) else None
+        is_anothers = lease is not None and lease.message_id != self._message.message_id
+        if is_anothers or self._message.record_only:
+            # Whoever holds or has replayed the order sees to it. A message for the record could not be replayed again.
+            return Done()
+        if lease is not None:
+            return await self._come_back(lease.until)
         if order.retry_at is not None and order.retry_at > now:
             return await self._come_back(order.retry_at)
         if order.is_expired(now):
@@ -178,12 +183,14 @@ class _Visit:
         return await self._execute()
 
     def _is_replay(self) -> bool:
-        """An operator's: sent after the order failed, with a body that had been claimed before."""
+        """An operator's: a body that had its turn before, in another message, sent after the order failed."""
         order, message = self._order, self._message
         return (
             order.is_exhausted
             and not message.record_only
-            and message.token in order.claimed_tokens
+            and message.token in order.claimants
+            # By id as well: the clock of the worker that failed the order may be slow.
+            and message.message_id not in order.claimants
             and message.sent_at > order.updated_at
         )
 
@@ -321,13 +328,19 @@ class _Visit:
         is_recorded = order.is_recorded or await self._record()
         await self._sent()
         settled = replace(self._order, recorded_through=order.sequence if is_recorded else order.recorded_through)
+        if is_dead_letter := self._is_dead_letter():
+            settled = replace(settled, claimants=settled.claimants | {self._message.token, self._message.message_id})
         is_stored = settled == order or await self._let_go(order, settled)
         is_settled = is_stored and settled.is_recorded and settled.sent_through == settled.sequence
         verdict = Done() if is_settled else await self._defer(record_only=True)
-        if order.is_exhausted and self._message.token in order.claimed_tokens:
-            # Reported as failed until the queue has moved it, so that there is always one to replay.
-            return Back(0)
-        return verdict
+        # Reported as failed until the queue has moved it, so that there is always one to replay.
+        return Back(0) if is_dead_letter else verdict
+
+    def _is_dead_letter(self) -> bool:
+        """Also a message that was put off: what it stood for, when the order could not be read, may have been one."""
+        order, message = self._order, self._message
+        had_its_turn = message.token in order.claimants or message.deferrals > 0
+        return order.is_exhausted and had_its_turn and not message.record_only
 
     async def _let_go(self, order: Order, settled: Order) -> bool:
         try:
@@ -394,7 +407,8 @@ class _Visit:
         delay = self._engine.randomness.uniform(0, longest)
         if self._held_until is not None and not record_only:
             # A copy that met this very lease would take the order for somebody else's and end.
-            delay = max(delay, (self._held_until - clock.now()).total_seconds() + 1)
+            left = (self._held_until - clock.now()).total_seconds()
+            delay = max(delay, left + policy.clock_skew_seconds)
         return await self._send_copy(math.ceil(delay), self._message.deferrals + 1, record_only=record_only)
 
     async def _send_copy(self, delay_seconds: int, deferrals: int, *, record_only: bool = False) -> Verdict:

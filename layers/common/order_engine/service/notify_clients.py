@@ -75,14 +75,15 @@ class NotifyClients:
         except ConnectionGone:
             await self._gone(replay)
         except Unavailable:
-            # Not live until the replay has filled the gap: a later event must not overtake this one.
-            await self.connections.advance(watcher.order_id, watcher.connection_id, None)
+            # Not live until the replay has filled the gap: a later event must not overtake this one. Requested first:
+            # whoever is not live waits for a replay, and must not wait for one that a crash has kept from coming.
             await self._again(replay)
+            await self.connections.advance(watcher.order_id, watcher.connection_id, None)
 
     async def _introduce(self, follower: Connection, order_id: str) -> None:
         """A follower of the user meets an order for the first time: from its beginning, then live."""
+        await self.statuses.request_replay(Replay(order_id, follower.connection_id, after=0))
         await self.connections.subscribe(Subscription(order_id, follower.connection_id, follower.connected_at))
-        await self._replay(Replay(order_id, follower.connection_id, after=0))
 
     async def _replay(self, replay: Replay) -> None:
         order = await self.orders.get(replay.order_id)
