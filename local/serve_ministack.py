@@ -59,6 +59,23 @@ def answer_requests_with_few_workers() -> None:
     lambda_svc._execute_function_with_config_scope = execute_in_turn
 
 
+def keep_workers_when_another_fails_to_start() -> None:
+    """1.5.33 ends all workers of a function when one of them dies while it starts. Those that are starting then fail
+    too and end the next ones: one kill at a bad moment, and a function under load is away for half a minute.
+    """
+    invoke = lambda_runtime.Worker.invoke
+
+    def invoke_or_fail(worker: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        try:
+            outcome: dict[str, Any] = invoke(worker, *args, **kwargs)
+        except Exception as error:  # only starting raises: what a running worker does is in its outcome
+            worker.kill()
+            return {"status": "error", "error": str(error)}
+        return outcome
+
+    lambda_runtime.Worker.invoke = invoke_or_fail
+
+
 async def serve_until_told() -> None:
     loop, told = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -102,4 +119,5 @@ if __name__ == "__main__":
     read_logs_without_waiting()
     invoke_websocket_routes_like_others()
     answer_requests_with_few_workers()
+    keep_workers_when_another_fails_to_start()
     asyncio.run(serve_until_told())
