@@ -233,3 +233,8 @@ def _variables_read(source: str) -> Iterator[str]:
             case ast.Call(func=ast.Attribute(), args=[ast.Constant(value=str(name)), *_]):
                 if re.fullmatch(r"[A-Z]+(_[A-Z]+)+", name):
                     yield name
+
+
+def test_parameters_reach_functions_under_sam_local_too() -> None:
+    """SAM CLI 1.167 leaves a variable empty whose parameter's default is a YAML fraction."""
+    assert not [name for name, declared in SOURCE["Parameters"].items() if isinstance(declared.get("Default"), float)]
