@@ -41,14 +41,20 @@ def client(service: str, url: str) -> Any:
 
 
 class Emulator:
-    """Everything it holds is gone when it stops. `port` is its only listener."""
+    """Everything it holds is gone when it stops. `port` is its only listener.
 
-    def __init__(self, port: int, scratch: Path, log: Path, keep_open: Sequence[int] = ()) -> None:
+    With `enforce_iam`, functions are held to their roles; the clients of `client` may do everything all the same.
+    """
+
+    def __init__(
+        self, port: int, scratch: Path, log: Path, keep_open: Sequence[int] = (), *, enforce_iam: bool = False
+    ) -> None:
         self.url = f"http://{LOOPBACK}:{port}"
         self._port = port
         self._scratch = scratch
         self._log = log
         self._keep_open = keep_open
+        self._enforce_iam = enforce_iam
         self._process: Leashed | None = None
 
     @property
@@ -91,6 +97,7 @@ class Emulator:
             # ministack 1.5.33 opens these two listeners unless told not to, the first on all interfaces.
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
+            "AUTH": "true" if self._enforce_iam else "false",
             "AWS_DEFAULT_REGION": REGION,
             "TMPDIR": str(self._scratch),
             "PYTHONPATH": str(_PROJECT),

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack.app import app
-from ministack.core import lambda_runtime
+from ministack.core import iam_evaluator, lambda_runtime
 from ministack.services import apigateway, lambda_svc
 
 WORKERS_PER_FUNCTION = 4
@@ -76,6 +76,19 @@ def keep_workers_when_another_fails_to_start() -> None:
     lambda_runtime.Worker.invoke = invoke_or_fail
 
 
+def name_what_is_denied() -> None:
+    """Where 1.5.33 enforces IAM, its own log says nothing of denials, and its answers seldom name the resource."""
+    enforce = iam_evaluator.enforce
+
+    def enforce_aloud(access_key: str, action: str, *args: Any, **named: Any) -> Any:
+        denial = enforce(access_key, action, *args, **named)
+        if isinstance(denial, iam_evaluator.EvalResult):
+            print("DENIED", denial.principal_arn, action, named.get("resource_arn", "*"), flush=True)
+        return denial
+
+    iam_evaluator.enforce = enforce_aloud
+
+
 async def serve_until_told() -> None:
     loop, told = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -119,5 +132,6 @@ if __name__ == "__main__":
     read_logs_without_waiting()
     invoke_websocket_routes_like_others()
     answer_requests_with_few_workers()
+    name_what_is_denied()
     keep_workers_when_another_fails_to_start()
     asyncio.run(serve_until_told())

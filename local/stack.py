@@ -31,12 +31,16 @@ _LEFTOVERS_END_WITHIN_S = 5
 
 @dataclass(frozen=True, slots=True)
 class StackSettings:
-    """`parameters` are the template's. A port that is None is the default one or, if that is taken, any free one."""
+    """`parameters` are the template's. A port that is None is the default one or, if that is taken, any free one.
+
+    With `enforce_iam`, functions may do what their roles allow and nothing else.
+    """
 
     directory: Path
     parameters: Mapping[str, str] = field(default_factory=dict)
     port: int | None = None
     postgres_port: int | None = None
+    enforce_iam: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,9 @@ class Stack:
             log.write_bytes(b"")
 
         self._report("Starting the AWS emulator and Postgres")
-        self.emulator = Emulator(port, settings.directory / "tmp", logs["emulator"], [lock.fileno()])
+        self.emulator = Emulator(
+            port, settings.directory / "tmp", logs["emulator"], [lock.fileno()], enforce_iam=settings.enforce_iam
+        )
         self._cleanup.callback(self.emulator.stop)
         self.emulator.launch()
         self.postgres = Postgres(settings.directory / "postgres", postgres_port, logs["postgres"], [lock.fileno()])
