@@ -469,8 +469,9 @@ def test_many_orders_give_up_together_on_a_server_that_says_nothing(silent_url: 
 
 
 def test_a_server_that_falls_silent_is_unavailable_until_it_speaks_again(
-    database_url: str, postgres_history: PostgresHistory
+    database_url: str, postgres_history: PostgresHistory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(database, "REST_SECONDS", 0.0)
     run(postgres_history.check())
     backend = backend_of(database_url)
     os.kill(backend, signal.SIGSTOP)
@@ -482,6 +483,17 @@ def test_a_server_that_falls_silent_is_unavailable_until_it_speaks_again(
     record(postgres_history, a_confirmed_order())
 
     assert find(postgres_history) == ["order-1"]
+
+
+def test_a_silent_server_is_not_waited_for_again_and_again(silent_url: str) -> None:
+    history = PostgresHistory(silent_url)
+    with pytest.raises(Unavailable):
+        run(history.check())
+    started = time.monotonic()
+    for _ in range(100):
+        with pytest.raises(Unavailable):
+            run(history.check())
+    assert time.monotonic() - started < 1
 
 
 def test_a_statement_that_takes_too_long_is_ended_by_the_server(

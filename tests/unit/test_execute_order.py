@@ -529,3 +529,45 @@ def test_a_copy_comes_so_late_that_even_a_slow_clock_sees_the_lease_ended(bench:
 def test_a_message_of_no_order_is_refused(bench: Bench) -> None:
     with pytest.raises(OrderNotFound):
         bench.execute(bench.message(order_id="unknown"))
+
+
+def test_a_venue_that_breaks_in_an_unheard_of_way_is_left_out(bench: Bench) -> None:
+    bench.meteora.failure = KeyError("price")
+    assert bench.execute() == Done()
+    assert bench.order.status is Status.CONFIRMED
+    assert bench.order.events[2]["quotes"][1]["errorCode"] == "VENUE_UNAVAILABLE"
+
+
+def test_a_visitor_of_an_unrecorded_order_starts_no_further_line_of_copies(bench: Bench) -> None:
+    bench.history.is_away = True
+    bench.execute()
+    assert len(bench.queue.sent) == 1
+    assert bench.execute(bench.message(token="reminder", message_id="reminder")) == Done()
+    assert len(bench.queue.sent) == 1
+
+
+def test_a_message_can_be_put_off_any_number_of_times(bench: Bench) -> None:
+    bench.history.is_away = True
+    bench.execute()
+    bench.execute(bench.message(token="copy", message_id="copy", deferrals=2_000, record_only=True))
+    assert bench.queue.sent[-1].delay_seconds <= 120
+
+
+def test_an_order_that_kills_every_worker_is_given_up_in_the_end(bench: Bench) -> None:
+    worn = bench.order
+    while not worn.is_too_long:
+        worn = worn.claimed(Lease("claim", "message", f"token-{worn.sequence}", bench.clock.now()), bench.clock.now())
+    bench.orders.stored[ORDER_ID] = worn
+    assert len(worn.claimants) == 100
+    assert bench.execute() == Done()
+    assert bench.order.events[-1]["errorCode"] == "INTERNAL"
+    assert not bench.chain.drafts
+
+
+def test_an_order_that_was_replayed_too_often_is_left_failed(bench: Bench) -> None:
+    bench.chain.fate = reverts
+    for _ in range(30):
+        bench.execute_until_settled()
+        bench.clock.at += timedelta(minutes=5)
+    assert bench.order.status is Status.FAILED
+    assert bench.order.sequence < 220

@@ -9,13 +9,16 @@ from typing import Any
 
 from psycopg import Connection, OperationalError, ProgrammingError
 from psycopg.conninfo import make_conninfo
-from psycopg.errors import ReadOnlySqlTransaction
+from psycopg.errors import ConnectionTimeout, ReadOnlySqlTransaction
 from psycopg.rows import DictRow, dict_row
 
 from order_engine.domain.errors import Unavailable
 
 DEADLINE_SECONDS = 3.0
 CONNECT_SECONDS = 2
+REST_SECONDS = 10.0
+"""After a server that said nothing, so that waiting for it does not become all that a worker does."""
+
 STATEMENT_SECONDS = 2
 
 Parameters = Mapping[str, Any] | Sequence[Any]
@@ -36,18 +39,25 @@ class Database:
         self._url = url
         self._connection: Connection[DictRow] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="postgres")
+        self._silent_until = 0.0
 
     async def execute(self, statement: str, parameters: Parameters = ()) -> list[DictRow]:
         """The rows of one idempotent statement, which is its own transaction and committed on return.
 
-        Raises `Unavailable` when there is no answer within `DEADLINE_SECONDS`, waiting for one's turn included.
+        Raises `Unavailable` when there is no answer within `DEADLINE_SECONDS`, waiting for one's turn included, and at
+        once for `REST_SECONDS` after that.
         Errors in the statement or its data come as psycopg raises them.
         """
         loop = asyncio.get_running_loop()
+        if loop.time() < self._silent_until:
+            raise Unavailable("Postgres")
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
                 return await loop.run_in_executor(self._thread, self._execute, statement, parameters)
-        except (OperationalError, ReadOnlySqlTransaction, TimeoutError) as error:
+        except (ConnectionTimeout, TimeoutError) as error:
+            self._silent_until = loop.time() + REST_SECONDS
+            raise Unavailable("Postgres") from error
+        except (OperationalError, ReadOnlySqlTransaction) as error:
             raise Unavailable("Postgres") from error
 
     def _execute(self, statement: str, parameters: Parameters) -> list[DictRow]:

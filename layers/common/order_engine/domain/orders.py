@@ -20,6 +20,10 @@ from order_engine.domain.transactions import Landed, Transaction
 
 MAX_ATTEMPTS = 3
 
+MAX_CLAIMANTS = 100
+MAX_EVENTS = 200
+"""Far more than three attempts and a few replays make; with it, an order stays far below DynamoDB's 400 KB an item."""
+
 PATIENCE = timedelta(seconds=30)
 """How long a live order may stand still before it is reminded of: as long as a message stays invisible."""
 
@@ -110,8 +114,8 @@ class Order:
     """Rises with every claim. A write carries the fence it was computed under and is refused under another."""
     claim_id: str = ""
     lease: Lease | None = None
-    claimants: frozenset[str] = frozenset()
-    """Tokens and ids of the messages that had their turn. A replayed one comes back with its token under a new id."""
+    claimants: tuple[str, ...] = ()
+    """Tokens and ids of the last messages that had their turn. A replayed one brings its token under a new id."""
 
     failed_attempts: int = 0
     retry_at: datetime | None = None
@@ -153,7 +157,15 @@ class Order:
     @property
     def is_exhausted(self) -> bool:
         """Failed after its last attempt, so that a replay may give it a fresh set."""
-        return self.status is Status.FAILED and self.events[-1]["errorCode"] == ErrorCode.ATTEMPTS_EXHAUSTED
+        is_exhausted: bool = (
+            self.status is Status.FAILED and self.events[-1]["errorCode"] == ErrorCode.ATTEMPTS_EXHAUSTED
+        )
+        return is_exhausted and not self.is_too_long
+
+    @property
+    def is_too_long(self) -> bool:
+        """It has had so many turns, of workers that crashed or of operators, that another is no help."""
+        return self.sequence >= MAX_EVENTS
 
     @property
     def is_last_attempt(self) -> bool:
@@ -195,11 +207,10 @@ class Order:
             fence=self.fence + 1,
             claim_id=lease.claim_id,
             lease=lease,
-            claimants=self.claimants | {lease.token, lease.message_id},
             retry_at=None,
             reminders=0,
             reminded_at=None,
-        )
+        ).visited(lease.token, lease.message_id)
         if self.transaction is not None:
             return held
         return held._moved(Status.ROUTING, at, {"message": "Comparing venues"})
@@ -253,6 +264,10 @@ class Order:
             raise IllegalTransition(f"only an exhausted order is replayed, not a {self.status} one")
         fresh = replace(self, failed_attempts=0, claim_id=claim_id)
         return fresh._moved(Status.PENDING, at, {"message": "Replayed by an operator"})
+
+    def visited(self, token: str, message_id: str) -> Self:
+        """A message had its turn. Only the last ones are remembered: an order must not outgrow its item."""
+        return replace(self, claimants=tuple(dict.fromkeys((*self.claimants, token, message_id)))[-MAX_CLAIMANTS:])
 
     def released(self) -> Self:
         """Free for the next claim, with nothing visible changed."""

@@ -92,7 +92,7 @@ class ExecutionPolicy:
     quote_timeout_seconds: float = 1.0
     max_impact_bps: Decimal = Decimal(1_000)
     backoff_base_seconds: float = 2.0
-    backoff_cap_seconds: float = 30.0
+    backoff_cap_seconds: float = 120.0
     look_up_every_seconds: float = 0.4
     """One slot: the chain has nothing new more often than that."""
     resend_every_seconds: float = 2.0
@@ -174,9 +174,21 @@ class _Visit:
             return await self._come_back(lease.until)
         if order.retry_at is not None and order.retry_at > now:
             return await self._come_back(order.retry_at)
+        return await self._take_turn(order, now)
+
+    async def _take_turn(self, order: Order, now: datetime) -> Verdict:
         if order.is_expired(now):
             return await self._expire()
+        if order.is_too_long and order.transaction is None:
+            return await self._give_up()
         return await self._execute()
+
+    async def _give_up(self) -> Verdict:
+        """Every worker that took it died of it: better failed, which is true, than tried for ever."""
+        await self._claim()
+        error = AttemptFailed(ErrorCode.INTERNAL, "The order could not be executed; it was given up", may_work=False)
+        await self._move(self._order.failed(error, self._engine.clock.now()))
+        return await self._settle()
 
     async def _replay(self) -> Verdict:
         await self._move(self._order.replayed(self._engine.randomness.token(), self._engine.clock.now()))
@@ -244,6 +256,10 @@ class _Visit:
             return QuoteFailed(ErrorCode.VENUE_TIMEOUT, detail, may_work=True)
         except Unavailable:
             return QuoteFailed(ErrorCode.VENUE_UNAVAILABLE, f"{venue.name} is unavailable", may_work=True)
+        except Exception:
+            # A venue is somebody else's system: whatever it breaks by, the others can still answer.
+            logger.exception("venue broke", extra=self._facts(dex=venue.name))
+            return QuoteFailed(ErrorCode.VENUE_UNAVAILABLE, f"{venue.name} gave no usable answer", may_work=True)
 
     async def _write_ahead(self) -> None:
         order, chain = self._order, self._engine.chain
@@ -318,7 +334,8 @@ class _Visit:
         return await self._come_back(retry_at)
 
     async def _expire(self) -> Verdict:
-        await self._move(self._order.expired(self._engine.randomness.token(), self._engine.clock.now()))
+        expired = self._order.expired(self._engine.randomness.token(), self._engine.clock.now())
+        await self._move(expired.visited(self._message.token, self._message.message_id))
         return await self._settle()
 
     async def _settle(self) -> Verdict:
@@ -329,10 +346,10 @@ class _Visit:
         await self._sent()
         settled = replace(self._order, recorded_through=order.sequence if is_recorded else order.recorded_through)
         if is_dead_letter := self._is_dead_letter():
-            settled = replace(settled, claimants=settled.claimants | {self._message.token, self._message.message_id})
+            settled = settled.visited(self._message.token, self._message.message_id)
         is_stored = settled == order or await self._let_go(order, settled)
         is_settled = is_stored and settled.is_recorded and settled.sent_through == settled.sequence
-        verdict = Done() if is_settled else await self._defer(record_only=True)
+        verdict = Done() if is_settled or not self._sees_to_the_record() else await self._defer(record_only=True)
         # Reported as failed until the queue has moved it, so that there is always one to replay.
         return Back(0) if is_dead_letter else verdict
 
@@ -341,6 +358,10 @@ class _Visit:
         order, message = self._order, self._message
         had_its_turn = message.token in order.claimants or message.deferrals > 0
         return order.is_exhausted and had_its_turn and not message.record_only
+
+    def _sees_to_the_record(self) -> bool:
+        """Not every message that comes by: in a long outage of the history, each would start another line of copies."""
+        return self._message.record_only or self._message.message_id in self._order.claimants
 
     async def _let_go(self, order: Order, settled: Order) -> bool:
         try:
@@ -403,7 +424,8 @@ class _Visit:
     async def _defer(self, *, record_only: bool = False) -> Verdict:
         """Not the order's fault: spend neither its attempts nor the message's receives."""
         clock, policy = self._engine.clock, self._engine.policy
-        longest = min(policy.backoff_cap_seconds, policy.backoff_base_seconds * 2**self._message.deferrals)
+        # Far more doublings than it takes to the cap would be more than a float holds.
+        longest = min(policy.backoff_cap_seconds, policy.backoff_base_seconds * 2 ** min(self._message.deferrals, 10))
         delay = self._engine.randomness.uniform(0, longest)
         if self._held_until is not None and not record_only:
             # A copy that met this very lease would take the order for somebody else's and end.
