@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from local.process import free_port
-from local.stack import PROJECT, Stack, StackSettings
+from local.stack import Stack
+from tests.e2e.stacks import running_stack
 
 PARAMETERS = {
     "QuoteDelayMs": "50",
@@ -26,12 +24,19 @@ def stack() -> Iterator[Stack]:
 
     Its `postgres` can be stopped and started, and `deploy(RevertRate="1")` changes parameters.
     """
-    directory = PROJECT / ".local" / f"tests-{os.getpid()}"
-    settings = StackSettings(directory, PARAMETERS, port=free_port(), postgres_port=free_port())
-    try:
-        with Stack(settings) as running:
-            yield running
-    finally:
-        # What the emulator and the functions said, for whoever has to find out why a test failed.
-        shutil.copy(directory / "emulator.log", PROJECT / ".local" / "tests.log")
-        shutil.rmtree(directory)
+    with running_stack("tests", PARAMETERS) as running:
+        yield running
+
+
+@pytest.fixture
+def report(request: pytest.FixtureRequest, capfd: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """Says what was measured in the output of the run, whether the test passes or not."""
+    terminal = request.config.pluginmanager.get_plugin("terminalreporter")
+    assert terminal
+
+    def write(line: str) -> None:
+        with capfd.disabled():
+            terminal.ensure_newline()
+            terminal.write_line(f"{request.node.name}: {line}")
+
+    return write

@@ -1,0 +1,172 @@
+"""The database away, the queues away, ten orders' worker killed: what clients notice of it, and what is left of it.
+
+OUTAGE_SECONDS=60 pytest tests/e2e/test_outages.py
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from random import Random
+
+from local.stack import Stack
+from order_engine.domain.orders import Status
+from tests.e2e.audit import all_settled, assert_nothing_lost_nothing_swapped_twice
+from tests.e2e.clients import ENDINGS, Client, run
+from tests.e2e.follower import Follower
+from tests.e2e.proxy import FINE, SQS, Weather, proxied
+from tests.e2e.test_recovery import sweep
+from tests.e2e.workers import kill, needs_proc, workers
+
+POSTGRES_AWAY_SECONDS = float(os.environ.get("OUTAGE_SECONDS", "20"))
+SQS_AWAY_SECONDS = 5.0
+ORDERS_WHILE_SQS_IS_AWAY = 120
+
+Report = Callable[[str], None]
+
+
+@asynccontextmanager
+async def following(stack: Stack) -> AsyncIterator[Follower]:
+    follower = Follower(stack)
+    task = asyncio.create_task(follower.run())
+    try:
+        yield follower
+    finally:
+        task.cancel()
+
+
+async def stream(client: Client, follower: Follower, seconds: float, per_second: float) -> set[str]:
+    """Orders at an even pace. One that is refused fails the test: nothing is asked twice here."""
+    loop = asyncio.get_running_loop()
+    begin = loop.time()
+
+    async def submit(number: int) -> str:
+        await asyncio.sleep(begin + number / per_second - loop.time())
+        order_id: str = (await client.submit())["orderId"]
+        await follower.follow(order_id)
+        return order_id
+
+    return set(await asyncio.gather(*(submit(number) for number in range(round(seconds * per_second)))))
+
+
+def test_with_postgres_away_none_is_refused_all_are_confirmed_and_the_history_completes_itself(
+    stack: Stack, report: Report
+) -> None:
+    async def scenario(client: Client) -> set[str]:
+        loop = asyncio.get_running_loop()
+        async with following(stack) as follower:
+            await asyncio.to_thread(stack.postgres.stop)
+            try:
+                order_ids = await stream(client, follower, POSTGRES_AWAY_SECONDS, per_second=2)
+                for order_id in order_ids:
+                    events = await follower.end(order_id, 30)
+                    assert events[-1]["status"] == "confirmed"
+            finally:
+                await asyncio.to_thread(stack.postgres.start)
+        back = loop.time()
+        await all_settled(stack, order_ids, 90)
+        report(
+            f"{len(order_ids)} orders in {POSTGRES_AWAY_SECONDS:g} s without Postgres, all accepted and confirmed"
+            f" meanwhile; the history was complete {loop.time() - back:.0f} s after it was back"
+        )
+        return order_ids
+
+    order_ids = run(stack, scenario)
+    ends = assert_nothing_lost_nothing_swapped_twice(stack, order_ids)
+    assert ends == {Status.CONFIRMED: len(order_ids)}
+
+
+def test_with_sqs_away_none_is_refused_and_all_that_is_accepted_is_confirmed(stack: Stack, report: Report) -> None:
+    async def scenario(client: Client) -> set[str]:
+        loop = asyncio.get_running_loop()
+        async with proxied(stack, Random(0)) as proxy, following(stack) as follower:
+            first = await client.submit()
+            await client.outcome(first["orderId"])
+            assert proxy.troubles == 0
+
+            proxy.weather = Weather(away=SQS)
+            loop.call_later(SQS_AWAY_SECONDS, setattr, proxy, "weather", FINE)
+            per_second = ORDERS_WHILE_SQS_IS_AWAY / SQS_AWAY_SECONDS
+            order_ids = await stream(client, follower, SQS_AWAY_SECONDS, per_second)
+            refused, accepted = proxy.troubles, loop.time()
+            assert refused >= SQS_AWAY_SECONDS, "SQS was not away"
+            # As the schedule does it every minute, a little sooner.
+            await all_confirmed(stack, follower, order_ids)
+            report(
+                f"{len(order_ids)} orders from when SQS went away for {SQS_AWAY_SECONDS:g} s, {refused} calls of it"
+                f" found nobody, none refused; all confirmed {loop.time() - accepted:.0f} s after the last was accepted"
+            )
+            await all_settled(stack, order_ids, 60)
+            return order_ids
+
+    with deployed_again(stack):
+        order_ids = run(stack, scenario)
+    ends = assert_nothing_lost_nothing_swapped_twice(stack, order_ids)
+    assert ends == {Status.CONFIRMED: ORDERS_WHILE_SQS_IS_AWAY}
+
+
+async def all_confirmed(stack: Stack, follower: Follower, order_ids: set[str]) -> None:
+    ends = asyncio.gather(*(follower.end(order_id, 120) for order_id in order_ids))
+    while not (await asyncio.wait([ends], timeout=10))[0]:
+        await asyncio.to_thread(sweep, stack)
+    assert {events[-1]["status"] for events in await ends} == {"confirmed"}
+
+
+@needs_proc
+def test_ten_orders_whose_one_worker_is_killed_in_flight_are_swapped_once_each(stack: Stack, report: Report) -> None:
+    async def scenario(client: Client) -> set[str]:
+        loop = asyncio.get_running_loop()
+        async with following(stack) as follower:
+            with order_queue_held(stack):
+                order_ids = await stream(client, follower, seconds=0.1, per_second=100)
+            for order_id in order_ids:
+                await client.reaches(order_id, "submitted")
+            killed = workers(stack, "ExecuteOrder")
+            for pid in killed:
+                kill(pid)
+            at = loop.time()
+            in_flight = [order_id for order_id in order_ids if not is_ended(follower, order_id)]
+            await asyncio.gather(*(follower.end(order_id, 90) for order_id in order_ids))
+            confirmed = loop.time() - at
+            await all_settled(stack, order_ids, 90 - confirmed)
+            report(
+                f"{len(killed)} worker(s) killed with {len(in_flight)} orders in flight:"
+                f" all confirmed {confirmed:.1f} s later, recorded {loop.time() - at:.1f} s later"
+            )
+            assert len(in_flight) == len(order_ids) == 10
+            return order_ids
+
+    with deployed_again(stack):
+        # Orders stay in flight long enough to be caught there.
+        stack.deploy(OrdersPerWorker="10", LandingMinMs="4000", LandingMaxMs="5000")
+        order_ids = run(stack, scenario)
+    ends = assert_nothing_lost_nothing_swapped_twice(stack, order_ids)
+    assert ends == {Status.CONFIRMED: len(order_ids)}
+
+
+@contextmanager
+def deployed_again(stack: Stack) -> Iterator[None]:
+    """Whatever is deployed inside, it is as it was afterwards."""
+    try:
+        yield
+    finally:
+        stack.deploy()
+
+
+def is_ended(follower: Follower, order_id: str) -> bool:
+    return any(event["status"] in ENDINGS for event in follower.events[order_id])
+
+
+@contextmanager
+def order_queue_held(stack: Stack) -> Iterator[None]:
+    """What is sent meanwhile is received at once afterwards, by as few workers as can take it."""
+    functions = stack.client("lambda")
+    mappings = functions.list_event_source_mappings()["EventSourceMappings"]
+    mapping = next(each["UUID"] for each in mappings if "ExecuteOrder" in each["FunctionArn"])
+    functions.update_event_source_mapping(UUID=mapping, Enabled=False)
+    try:
+        yield
+    finally:
+        functions.update_event_source_mapping(UUID=mapping, Enabled=True)
