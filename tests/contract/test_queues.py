@@ -120,16 +120,45 @@ def test_an_event_that_is_not_taken_stops_those_behind_it(status_queue_url: str)
     assert sqs.taken == ["order-1:1"]
 
 
-@pytest.mark.parametrize("body", ["", "[]", "{}", '{"orderId":7,"token":"t"}', '{"orderId":"o"}', "\x00"])
+NO_ORDER_MESSAGES = [
+    '{"orderId":7,"token":"t"}',
+    '{"orderId":"o"}',
+    '{"orderId":"","token":"t"}',
+    '{"orderId":"\\ud800","token":"t"}',
+    '{"orderId":"%s","token":"t"}' % ("o" * 3_000),
+    *(
+        f'{{"orderId":"o","token":"t",{field}}}'
+        for field in ('"deferrals":"1"', '"deferrals":null', '"deferrals":[]', '"deferrals":Infinity', '"recordOnly":1')
+    ),
+]
+
+NO_STATUS_MESSAGES = [
+    '{"kind":"dance"}',
+    '{"kind":"event"}',
+    '{"kind":"event","orderId":"o","userId":null,"event":{"sequence":"1"}}',
+    '{"kind":"event","orderId":"o","userId":null,"event":{"sequence":true}}',
+    '{"kind":"event","orderId":"o","userId":null,"event":[1]}',
+    '{"kind":"event","orderId":"o","userId":7,"event":{"sequence":1}}',
+    '{"kind":"event","orderId":"o","userId":null,"event":{"sequence":1,"message":"\\udfff"}}',
+    '{"kind":"replay","orderId":"o"}',
+    '{"kind":"replay","orderId":"o","connectionId":"","after":0,"tries":0}',
+    '{"kind":"replay","orderId":"o","connectionId":"c","after":"0","tries":0}',
+    '{"kind":"frame"}',
+    '{"kind":"frame","connectionId":"c","body":"hello","tries":0}',
+    '{"kind":"frame","connectionId":"c","body":{},"tries":Infinity}',
+]
+
+NO_MESSAGES = ["", "7", "[]", "{}", "\x00", "[" * 100_000, "9" * 10_000]
+
+
+@pytest.mark.parametrize("body", NO_MESSAGES + NO_ORDER_MESSAGES, ids=lambda body: body[:80])
 def test_a_body_that_is_no_order_message_is_refused(body: str) -> None:
+    attributes = {"SentTimestamp": "0", "ApproximateReceiveCount": "1"}
     with pytest.raises(ValueError):  # noqa: PT011 (json's own error is one)
-        order_message({"body": body, "attributes": {}, "messageId": "m"})
+        order_message({"body": body, "attributes": attributes, "messageId": "m"})
 
 
-@pytest.mark.parametrize(
-    "body",
-    ["", "7", "{}", '{"kind":"dance"}', '{"kind":"event"}', '{"kind":"replay","orderId":"o"}', '{"kind":"frame"}'],
-)
+@pytest.mark.parametrize("body", NO_MESSAGES + NO_STATUS_MESSAGES, ids=lambda body: body[:80])
 def test_a_body_that_is_no_status_message_is_refused(body: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
         status_message({"body": body})

@@ -50,7 +50,8 @@ PERMISSIONS: dict[str, set[Permission]] = {
     | _on("OrdersTable", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
     | _on("OrdersTable", "dynamodb:DeleteItem", "dynamodb:Query")
     | _on("OrdersTable/index/byConnection", "dynamodb:Query")
-    | _on("StatusQueue", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:SendMessage")
+    | _on("StatusQueue", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+    | _on("StatusQueue", "sqs:ChangeMessageVisibility", "sqs:SendMessage")
     | _on(CONNECTIONS, "execute-api:ManageConnections"),
     "WatchOrders": _logs("WatchOrdersLogs")
     | _on("OrdersTable", "dynamodb:BatchGetItem", "dynamodb:UpdateItem")

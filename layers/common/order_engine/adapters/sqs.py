@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from order_engine.adapters.aws import call
+from order_engine.domain.errors import Unavailable
 from order_engine.domain.events import Event
 from order_engine.domain.orders import Order
 from order_engine.service.execute_order import OrderMessage
 from order_engine.service.ports import Frame, Randomness, Replay, StatusMessage
 
 DEPENDENCY = "SQS"
+
+_LONGEST_NAME = 128
+"""Of an order, a connection, a user or a token. DynamoDB would refuse a much longer key."""
+
+logger = logging.getLogger(__name__)
+
+Record = Mapping[str, Any]
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +48,17 @@ class SqsOrderQueue:
         await call(DEPENDENCY, self.client.send_message, QueueUrl=self.url, MessageBody=_json(body), **parameters)
 
 
-def order_message(record: Mapping[str, Any]) -> OrderMessage:
+def order_message(record: Record) -> OrderMessage:
     """An order message from a record of a Lambda event. Raises `ValueError` for a body that is none."""
     body, attributes = _body(record), record["attributes"]
-    order_id, token = body.get("orderId"), body.get("token")
-    if not isinstance(order_id, str) or not isinstance(token, str):
-        raise ValueError("an order message has orderId and token")
     return OrderMessage(
-        order_id=order_id,
-        token=token,
+        order_id=_name(body, "orderId"),
+        token=_name(body, "token"),
         message_id=record["messageId"],
         sent_at=datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC),
         receive_count=int(attributes["ApproximateReceiveCount"]),
-        deferrals=int(body.get("deferrals", 0)),
-        record_only=bool(body.get("recordOnly", False)),
+        deferrals=_field({"deferrals": 0} | body, "deferrals", int),
+        record_only=_field({"recordOnly": False} | body, "recordOnly", bool),
     )
 
 
@@ -94,28 +101,65 @@ class SqsStatusQueue:
         )
 
 
-def status_message(record: Mapping[str, Any]) -> StatusMessage | Replay | Frame:
+def status_message(record: Record) -> StatusMessage | Replay | Frame:
     """What a record of the status queue says. Raises `ValueError` for a body that is none of the three."""
     body = _body(record)
-    try:
-        match body.get("kind"):
-            case "event":
-                return StatusMessage(body["orderId"], body["userId"], body["event"])
-            case "replay":
-                return Replay(body["orderId"], body["connectionId"], int(body["after"]), int(body["tries"]))
-            case "frame":
-                return Frame(body["connectionId"], body["body"], int(body["tries"]))
-    except (KeyError, TypeError) as error:
-        raise ValueError("a status message lacks a field") from error
+    match body.get("kind"):
+        case "event":
+            event = _field(body, "event", dict)
+            _field(event, "sequence", int)
+            user_id = None if body.get("userId") is None else _name(body, "userId")
+            return StatusMessage(_name(body, "orderId"), user_id, event)
+        case "replay":
+            after, tries = _field(body, "after", int), _field(body, "tries", int)
+            return Replay(_name(body, "orderId"), _name(body, "connectionId"), after, tries)
+        case "frame":
+            return Frame(_name(body, "connectionId"), _field(body, "body", dict), _field(body, "tries", int))
     raise ValueError("a status message is an event, a replay or a frame")
+
+
+async def come_again(client: Any, url: str, record: Record, *, after_seconds: int) -> None:
+    """Have a message that its function reports as failed received again then, or, if it was received too often, moved
+    to the dead-letter queue. Should this fail, the same happens when its visibility timeout ends.
+    """
+    try:
+        await call(
+            DEPENDENCY,
+            client.change_message_visibility,
+            QueueUrl=url,
+            ReceiptHandle=record["receiptHandle"],
+            VisibilityTimeout=after_seconds,
+        )
+    except Unavailable:
+        logger.warning("visibility unchanged", extra={"message_id": record["messageId"]})
 
 
 def _json(value: object) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
-def _body(record: Mapping[str, Any]) -> dict[str, Any]:
-    body = json.loads(record["body"])
+def _body(record: Record) -> dict[str, Any]:
+    try:
+        body = json.loads(record["body"])
+        # A lone surrogate ("\ud800") is valid JSON syntax, but no text: nothing could store or send it.
+        _json(body).encode()
+    except RecursionError:
+        raise ValueError("a message is not nested that deeply") from None
     if not isinstance(body, dict):
         raise ValueError("a message is a JSON object")
     return body
+
+
+def _field(body: Mapping[str, Any], name: str, kind: type[Value]) -> Value:
+    value = body.get(name)
+    # To Python, True is an int as well.
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise ValueError(f"{name} of a message is of type {kind.__name__}")
+    return value
+
+
+def _name(body: Mapping[str, Any], name: str) -> str:
+    value = _field(body, name, str)
+    if not 1 <= len(value) <= _LONGEST_NAME:
+        raise ValueError(f"{name} of a message has 1 to {_LONGEST_NAME} characters")
+    return value

@@ -10,24 +10,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from order_engine.adapters.aws import call, client
+from order_engine.adapters.aws import client
 from order_engine.adapters.chain import SimulatedChain
 from order_engine.adapters.dynamodb import DynamoOrders
 from order_engine.adapters.ledger import Ledger
 from order_engine.adapters.market import Market
 from order_engine.adapters.postgres import PostgresHistory
-from order_engine.adapters.sqs import SqsOrderQueue, SqsStatusQueue, order_message
+from order_engine.adapters.sqs import Record, SqsOrderQueue, SqsStatusQueue, come_again, order_message
 from order_engine.adapters.system import SystemClock, SystemRandomness
 from order_engine.adapters.venues import programs, venues
-from order_engine.domain.errors import OrderNotFound, Unavailable
+from order_engine.domain.errors import OrderNotFound
 from order_engine.runtime.faults import fault_plan
 from order_engine.runtime.settings import Settings
 from order_engine.runtime.telemetry import configure_logging
 from order_engine.service.execute_order import Back, ExecuteOrder
 
 logger = logging.getLogger(__name__)
-
-Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +53,8 @@ class OrderWorker:
             logger.exception("message failed", extra={"message_id": record["messageId"]})
             return False
         if isinstance(verdict, Back):
-            await self._come_back(record, verdict)
+            await come_again(self.sqs, self.queue_url, record, after_seconds=verdict.after_seconds)
         return not isinstance(verdict, Back)
-
-    async def _come_back(self, record: Record, verdict: Back) -> None:
-        try:
-            await call(
-                "SQS",
-                self.sqs.change_message_visibility,
-                QueueUrl=self.queue_url,
-                ReceiptHandle=record["receiptHandle"],
-                VisibilityTimeout=verdict.after_seconds,
-            )
-        except Unavailable:
-            logger.warning("visibility unchanged", extra={"message_id": record["messageId"]})
 
 
 def compose(variables: Mapping[str, str] = os.environ) -> OrderWorker:

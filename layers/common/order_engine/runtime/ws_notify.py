@@ -11,7 +11,7 @@ from typing import Any
 
 from order_engine.adapters.aws import client
 from order_engine.adapters.dynamodb import DynamoConnections, DynamoOrders
-from order_engine.adapters.sqs import SqsStatusQueue, status_message
+from order_engine.adapters.sqs import Record, SqsStatusQueue, come_again, status_message
 from order_engine.adapters.system import SystemClock, SystemRandomness
 from order_engine.adapters.websocket import ApiGatewaySockets
 from order_engine.runtime.faults import fault_plan
@@ -21,14 +21,14 @@ from order_engine.service.notify_clients import NotifyClients
 
 logger = logging.getLogger(__name__)
 
-Record = Mapping[str, Any]
-
 
 @dataclass(frozen=True, slots=True)
 class Notifier:
     """Serves the groups of a batch at once, and each group's messages in their order."""
 
     notify: NotifyClients
+    sqs: Any
+    queue_url: str
 
     async def work(self, records: Sequence[Record]) -> dict[str, list[dict[str, str]]]:
         """The partial batch response: within a group, everything from the first failure on must come again."""
@@ -40,29 +40,39 @@ class Notifier:
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failures]}
 
     async def _work_group(self, records: Sequence[Record]) -> Sequence[Record]:
+        """Those that must come again: from a failure on all, and what is no message at all, which nothing waits for."""
+        nonsense: list[Record] = []
         for served, record in enumerate(records):
+            facts = {"message_id": record["messageId"], "group": record["attributes"]["MessageGroupId"]}
             try:
-                await self.notify(status_message(record))
+                message = status_message(record)
+            except ValueError:
+                logger.exception("message not understood", extra=facts)
+                # No other receive will make more of it: straight to the dead-letter queue.
+                await come_again(self.sqs, self.queue_url, record, after_seconds=0)
+                nonsense.append(record)
+                continue
+            try:
+                await self.notify(message)
             except Exception:  # the outermost edge: one group's trouble is not the others'
-                group = record["attributes"]["MessageGroupId"]
-                logger.exception("status message failed", extra={"message_id": record["messageId"], "group": group})
-                return records[served:]
-        return []
+                logger.exception("status message failed", extra=facts)
+                return [*nonsense, *records[served:]]
+        return nonsense
 
 
 def compose(variables: Mapping[str, str] = os.environ) -> Notifier:
     configure_logging(variables)
     settings = Settings(variables)
     dynamodb, table = client("dynamodb"), settings.text("ORDERS_TABLE")
+    sqs, queue_url = client("sqs"), settings.text("STATUS_QUEUE_URL")
     management = client("apigatewaymanagementapi", endpoint_url=settings.text("WEBSOCKET_ENDPOINT"))
     faults = fault_plan("ws_notify", settings, dynamodb)
-    statuses = SqsStatusQueue(client("sqs"), settings.text("STATUS_QUEUE_URL"), SystemRandomness())
-    return Notifier(
-        NotifyClients(
-            connections=faults.wrap("connections", DynamoConnections(dynamodb, table)),
-            orders=faults.wrap("orders", DynamoOrders(dynamodb, table)),
-            statuses=faults.wrap("statuses", statuses),
-            sockets=faults.wrap("sockets", ApiGatewaySockets(management)),
-            clock=SystemClock(),
-        )
+    statuses = SqsStatusQueue(sqs, queue_url, SystemRandomness())
+    notify = NotifyClients(
+        connections=faults.wrap("connections", DynamoConnections(dynamodb, table)),
+        orders=faults.wrap("orders", DynamoOrders(dynamodb, table)),
+        statuses=faults.wrap("statuses", statuses),
+        sockets=faults.wrap("sockets", ApiGatewaySockets(management)),
+        clock=SystemClock(),
     )
+    return Notifier(notify, sqs, queue_url)
