@@ -257,9 +257,9 @@ class Engine(RuleBasedStateMachine):
         self.change_the_chains_mood("landing")
         self.move_the_price(200)
         while world.paused:
-            world.resume(world.paused[0])
+            self.resume(0)
+            self.everything_holds()
         self.deliver_all()
-        self.everything_holds()
         self.an_exhausted_order_can_be_replayed()
         self.redrive_all()
         self.everything_has_ended({message.order_id for message in world.queue.ever_sent})
@@ -276,6 +276,7 @@ class Engine(RuleBasedStateMachine):
             if not self.world.queue.messages:
                 return
             self.wait_for_messages([({}, timedelta(0))])
+            self.everything_holds()
         raise AssertionError("messages go round for ever")
 
     def redrive_all(self) -> None:
@@ -284,7 +285,6 @@ class Engine(RuleBasedStateMachine):
             for _ in list(self.world.queue.dead_letters):
                 self.redrive(0)
             self.deliver_all()
-            self.everything_holds()
         assert not self.world.queue.dead_letters
 
     def notify_all(self) -> None:
