@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from order_engine.runtime.event_loop import make_runner
 from order_engine.runtime.execute_order import compose
 
 worker = compose()
-runner = asyncio.Runner()
+runner = make_runner()
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from order_engine.runtime.event_loop import make_runner
 from order_engine.runtime.watch_orders import compose
 
 watch = compose()
-runner = asyncio.Runner()
+runner = make_runner()
 
 # Enough to finish a page that has been begun.
 RESERVE = timedelta(seconds=10)

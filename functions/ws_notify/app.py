@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
+from order_engine.runtime.event_loop import make_runner
 from order_engine.runtime.ws_notify import compose
 
 notifier = compose()
-runner = asyncio.Runner()
+runner = make_runner()
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
