@@ -29,7 +29,9 @@ _ANSWERS = frozenset({"BadRequestException", "ConditionalCheckFailedException", 
 
 def client(service: str, *, endpoint_url: str | None = None) -> Any:
     """A client to make once, at init. Region, credentials and `AWS_ENDPOINT_URL` come from the environment."""
-    return boto3.client(service, config=_CONFIG, endpoint_url=endpoint_url)  # type: ignore[call-overload]
+    made = boto3.client(service, config=_CONFIG, endpoint_url=endpoint_url)  # type: ignore[call-overload]
+    made.meta.events.register("before-parse", _refuse_half_an_answer)
+    return made
 
 
 async def call(dependency: str, operation: Callable[..., Any], **parameters: Any) -> Any:
@@ -52,3 +54,13 @@ async def call(dependency: str, operation: Callable[..., Any], **parameters: Any
 
 def error_code(error: ClientError) -> str:
     return error.response["Error"]["Code"]
+
+
+def _refuse_half_an_answer(response_dict: dict[str, Any], **_: object) -> None:
+    """An answer cut off within its head passes for an empty one, and so for "there is no such item".
+
+    A whole one says where its body ends, even when that is at once, as HTTP/1.1 wants it.
+    """
+    has_end = {"content-length", "transfer-encoding"} & {name.lower() for name in response_dict["headers"]}
+    if not has_end and not response_dict["body"]:
+        raise HTTPClientError(error="the answer ends within its head")
