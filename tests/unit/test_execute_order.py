@@ -289,6 +289,14 @@ def test_an_outage_while_a_dead_letter_is_replayed_leaves_one_to_replay_again(be
     assert bench.order.status is Status.CONFIRMED
 
 
+def test_a_dead_letter_replayed_in_an_outage_still_sees_to_the_record(bench: Bench) -> None:
+    bench.execute()
+    bench.orders.stored[ORDER_ID] = replace(bench.order, sent_through=4)
+    bench.statuses.is_away = True
+    assert bench.execute(bench.message(message_id="redriven")) == Done()
+    assert [copy.record_only for copy in bench.queue.sent] == [True]
+
+
 def test_a_message_does_not_replay_the_order_that_it_failed_itself_by_a_slow_clock(bench: Bench) -> None:
     bench.chain.fate = reverts
     message = bench.message(sent_at=bench.clock.now() + timedelta(minutes=1))

@@ -361,7 +361,7 @@ class _Visit:
 
     def _sees_to_the_record(self) -> bool:
         """Not every message that comes by: in a long outage of the history, each would start another line of copies."""
-        return self._message.record_only or self._message.message_id in self._order.claimants
+        return self._message.record_only or self._message.token in self._order.claimants
 
     async def _let_go(self, order: Order, settled: Order) -> bool:
         try:
