@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
@@ -94,6 +94,17 @@ class Client:
         assert response.status_code == 202, response.text
         accepted: Json = response.json()
         return accepted
+
+    async def submit_until_answered(self, key: str, **order: Any) -> tuple[httpx.Response, int]:
+        """As a client should: the same key until there is an answer; and how often it had to be repeated."""
+        repeats = 0
+        while True:
+            with suppress(httpx.TransportError):
+                response = await self.http.post("/api/orders", json=order, headers={"Idempotency-Key": key})
+                if response.status_code < 500:
+                    return response, repeats
+            repeats += 1
+            await asyncio.sleep(0.5)
 
     async def order(self, order_id: str) -> Json:
         response = await self.http.get(f"/api/orders/{order_id}")

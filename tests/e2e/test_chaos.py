@@ -16,7 +16,6 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-import httpx
 import pytest
 
 from local.stack import Stack
@@ -207,18 +206,12 @@ class Customer:
         return order
 
     async def _submit(self, key: str, order: dict[str, Any]) -> str | None:
-        """As a client should: the same key until there is an answer. None when its `expiresAt` has passed by then."""
-        while True:
-            status = 0
-            with suppress(httpx.TransportError):
-                response = await self._client.http.post("/api/orders", json=order, headers={"Idempotency-Key": key})
-                status = response.status_code
-                if status == 202:
-                    order_id = str(response.json()["orderId"])
-                    assert order_id == order_id_under(self.user_id or PUBLIC, key)
-                    return order_id
-                if status == 422 and response.json()["errors"][0]["pointer"] == "#/expiresAt":
-                    return None
-            assert status == 0 or status >= 500, response.text
-            self.retries += 1
-            await asyncio.sleep(self._random.uniform(0.2, 1))
+        """None when its `expiresAt` has passed before anybody could take it."""
+        response, repeats = await self._client.submit_until_answered(key, **order)
+        self.retries += repeats
+        if response.status_code == 422 and response.json()["errors"][0]["pointer"] == "#/expiresAt":
+            return None
+        assert response.status_code == 202, response.text
+        order_id = str(response.json()["orderId"])
+        assert order_id == order_id_under(self.user_id or PUBLIC, key)
+        return order_id
