@@ -76,6 +76,20 @@ def keep_workers_when_another_fails_to_start() -> None:
     lambda_runtime.Worker.invoke = invoke_or_fail
 
 
+def route_frames_that_are_too_deep_to_read() -> None:
+    """1.5.33 reads frames as JSON to find their routes, and one that is nested too deeply ends its connection."""
+    select = apigateway._evaluate_route_selection
+
+    def select_or_default(expression: str, frame: str) -> str:
+        try:
+            route: str = select(expression, frame)
+        except RecursionError:
+            return "$default"
+        return route
+
+    apigateway._evaluate_route_selection = select_or_default
+
+
 def name_what_is_denied() -> None:
     """Where 1.5.33 enforces IAM, its own log says nothing of denials, and its answers seldom name the resource."""
     enforce = iam_evaluator.enforce
@@ -132,6 +146,7 @@ if __name__ == "__main__":
     read_logs_without_waiting()
     invoke_websocket_routes_like_others()
     answer_requests_with_few_workers()
+    route_frames_that_are_too_deep_to_read()
     name_what_is_denied()
     keep_workers_when_another_fails_to_start()
     asyncio.run(serve_until_told())
