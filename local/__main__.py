@@ -65,7 +65,7 @@ def run() -> int:
                 report("Stopping")
     except KeyboardInterrupt:
         print()
-    report("Stopped. Nothing is left running; the order history stays in .local/postgres until `make clean`")
+    report("Stopped. Nothing is left running, and its orders are gone: the next `make run` starts empty")
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -127,6 +128,8 @@ class Stack:
         )
         self._cleanup.callback(self.emulator.stop)
         self.emulator.launch()
+        # The emulator starts empty, and a history of orders that nobody else knows would contradict it.
+        shutil.rmtree(settings.directory / "postgres", ignore_errors=True)
         self.postgres = Postgres(settings.directory / "postgres", postgres_port, logs["postgres"], [lock.fileno()])
         self._cleanup.callback(self.postgres.stop)
         self.postgres.launch()

@@ -97,10 +97,12 @@ def _broken_rule(value: str, rules: Mapping[str, Any]) -> str | None:
 
 
 def _broken_range(value: str, rules: Mapping[str, Any]) -> str | None:
+    # Those that may be fractions have their defaults quoted.
+    is_whole = isinstance(rules.get("Default"), int)
     try:
-        number = float(value)
+        number = int(value) if is_whole else float(value)
     except ValueError:
-        return "a number"
+        return "a whole number" if is_whole else "a number"
     low, high = rules.get("MinValue"), rules.get("MaxValue")
     if (low is not None and not number >= low) or (high is not None and not number <= high):
         return f"at least {low}" if high is None else f"between {low} and {high}"

@@ -30,6 +30,8 @@ def rendered() -> Rendered:
     [
         ("RevertRate", "2", "RevertRate is '2', but must be between 0 and 1"),
         ("RevertRate", "often", "RevertRate is 'often', but must be a number"),
+        ("MarketSeed", "1.5", "MarketSeed is '1.5', but must be a whole number"),
+        ("LandingMinMs", "1e2", "LandingMinMs is '1e2', but must be a whole number"),
         ("RevertRate", "nan", "RevertRate is 'nan', but must be between 0 and 1"),
         ("MarketSeed", "-1", "MarketSeed is '-1', but must be at least 0"),
         ("OrdersPerWorker", "11", "OrdersPerWorker is '11', but must be between 1 and 10"),
