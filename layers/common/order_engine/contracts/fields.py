@@ -25,6 +25,8 @@ _DETAILS = {
     "missing": "is required",
     "extra_forbidden": "is not known here",
     "string_type": "must be a string",
+    "uuid_type": "must be a UUID in a string",
+    "uuid_parsing": "must be a UUID",
 }
 
 

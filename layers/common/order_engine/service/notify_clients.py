@@ -141,5 +141,7 @@ def order_not_found(order_id: str) -> dict[str, object]:
         "type": "error",
         "code": OrderNotFound.code,
         "message": "No live order has this id; GET /api/orders/{orderId} finds it if it ever existed",
+        "retryable": OrderNotFound.retryable,
+        "errors": [],
         "orderId": order_id,
     }
