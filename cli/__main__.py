@@ -17,7 +17,8 @@ from cli.target import NoTarget, Target, find_target
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 dlq = typer.Typer(no_args_is_help=True, help="Failed orders, in the dead-letter queue of the order queue.")
 app.add_typer(dlq, name="dlq")
-out, err = Console(), Console(stderr=True)
+# What is shown was written by others: brackets and colons in it mean nothing.
+out, err = (Console(stderr=is_error, markup=False, emoji=False) for is_error in (False, True))
 
 Stack = Annotated[str | None, typer.Option(help="The stack's name on AWS; without it, the one of `make run`.")]
 

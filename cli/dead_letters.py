@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from cli.target import Target
 
@@ -73,10 +74,9 @@ def _dead_letter(message: dict[str, Any]) -> DeadLetter:
 
 def _order_id(body: str) -> str | None:
     try:
-        order_id = json.loads(body)["orderId"]
-    except (ValueError, TypeError, KeyError):
+        return str(UUID(json.loads(body)["orderId"]))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-    return order_id if isinstance(order_id, str) else None
 
 
 def _give_back(sqs: Any, url: str, letter: DeadLetter) -> None:

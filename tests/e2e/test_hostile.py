@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -18,7 +19,10 @@ import schemathesis
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from schemathesis.specs.openapi.checks import positive_data_acceptance, unsupported_method
+from typer.testing import CliRunner
 
+from cli import target
+from cli.__main__ import app
 from local.stack import Stack
 from order_engine.adapters import items
 from order_engine.contracts.exact_json import MAX_BODY_BYTES
@@ -321,21 +325,18 @@ async def assert_alive(watch: Watch) -> None:
     assert (await watch.answer())["type"] == "pong"
 
 
-ROUNDS = 5
-"""Of two hundred frames each, on one connection. Each frame costs the emulator some twenty milliseconds."""
-
-AT_ONCE = 8
-"""Workers of the emulator that may look at the same moment whether there is room for one more, and then some."""
+ROUNDS = int(os.environ.get("HOSTILE_ROUNDS", "4"))
+"""Of two hundred frames each that are too many. A frame costs the emulator some twenty milliseconds."""
 
 
-def test_thousands_of_subscriptions_meet_a_limit_that_says_so_and_the_connection_stays(
+def test_a_flood_of_subscriptions_meets_a_limit_that_says_so_and_the_connection_stays(
     stack: Stack, report: Callable[[str], None]
 ) -> None:
-    welcome, refused = (put_settled_orders(stack, MAX_SUBSCRIPTIONS) for _ in range(2))
+    welcome, too_many = (put_settled_orders(stack, MAX_SUBSCRIPTIONS) for _ in range(2))
 
     async def scenario(client: Client) -> tuple[list[Json], Json]:
         async with client.watch() as watch:
-            for ids in (welcome, *[refused] * ROUNDS):
+            for ids in (welcome, *[too_many] * ROUNDS):
                 for order_id in ids:
                     await watch.say({"action": "subscribe", "orderId": order_id, "after": 5})
                 for _ in ids:
@@ -345,10 +346,10 @@ def test_thousands_of_subscriptions_meet_a_limit_that_says_so_and_the_connection
 
     answers, pong = run(stack, scenario)
     kinds = Counter(answer.get("code", answer["type"]) for answer in answers)
-    report(f"{dict(kinds)}, watching {len(pong['sequences'])}")
-    assert kinds.keys() == {"subscribed", "TOO_MANY_SUBSCRIPTIONS"}
-    assert kinds["subscribed"] == len(pong["sequences"])
-    assert MAX_SUBSCRIPTIONS <= kinds["subscribed"] <= MAX_SUBSCRIPTIONS + AT_ONCE
+    report(str(dict(kinds)))
+    # The emulator takes the frames of a connection one by one. AWS does not, and a burst may pass the limit somewhat.
+    assert kinds == {"subscribed": MAX_SUBSCRIPTIONS, "TOO_MANY_SUBSCRIPTIONS": MAX_SUBSCRIPTIONS * ROUNDS}
+    assert set(pong["sequences"]) == set(welcome)
     assert f"at most {MAX_SUBSCRIPTIONS} orders" in answers[-1]["message"]
 
 
@@ -366,9 +367,14 @@ def put_settled_orders(stack: Stack, how_many: int) -> list[str]:
 
 HUGE = "x" * 250_000
 NO_MESSAGES_OF_EITHER = [body for body in NO_MESSAGES if body and body.isprintable()] + [HUGE]
-AN_UNKNOWN_ORDER = json.dumps({"orderId": str(uuid4()), "token": "t", "deferrals": 0, "recordOnly": False})
+AN_UNKNOWN_ORDER = "5f1b0e3c-0000-4000-8000-00000000000a"
 
-ORDER_POISON = [*NO_MESSAGES_OF_EITHER, *NO_ORDER_MESSAGES, AN_UNKNOWN_ORDER]
+
+def order_message_of(order_id: str) -> str:
+    return json.dumps({"orderId": order_id, "token": "t", "deferrals": 0, "recordOnly": False})
+
+
+ORDER_POISON = [*NO_MESSAGES_OF_EITHER, *NO_ORDER_MESSAGES, order_message_of(AN_UNKNOWN_ORDER)]
 STATUS_POISON = [*NO_MESSAGES_OF_EITHER, *NO_STATUS_MESSAGES]
 
 
@@ -392,6 +398,18 @@ def test_poison_ends_among_the_dead_letters_soon_and_holds_up_nobody(
     report(f"{len(STATUS_POISON) + len(ORDER_POISON)} poisoned messages, five orders seen through in {seconds:.1f} s")
     assert_dead_letters(stack, "OrderDeadLetterQueueUrl", ORDER_POISON)
     assert_dead_letters(stack, "StatusDeadLetterQueueUrl", STATUS_POISON)
+
+
+def test_an_operator_can_list_and_replay_beside_any_poison(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(target.find_target, "__defaults__", (stack.directory / "endpoints.json",))
+    poison = [*ORDER_POISON, "[/bold] :boom:", *(order_message_of(f"../{mark}") for mark in ("?a=b", "\x1b[2J", "[/]"))]
+    for body in poison:
+        send(stack, "OrderDeadLetterQueueUrl", body)
+    operator = CliRunner(env={"COLUMNS": "200"})
+    for command in (["dlq", "list"], ["dlq", "replay", "--dry-run"]):
+        result = operator.invoke(app, command)
+        assert result.exit_code == 0, result.exception
+    assert_dead_letters(stack, "OrderDeadLetterQueueUrl", poison)
 
 
 async def confirmed_before_their_eyes(client: Client, key: str) -> None:
