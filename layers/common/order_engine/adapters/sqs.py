@@ -27,6 +27,10 @@ Record = Mapping[str, Any]
 Value = TypeVar("Value")
 
 
+class NotUnderstood(ValueError):
+    """A message that none of our functions has sent: no other receive will make more of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class SqsOrderQueue:
     """`OrderQueue` on a standard queue."""
@@ -49,7 +53,7 @@ class SqsOrderQueue:
 
 
 def order_message(record: Record) -> OrderMessage:
-    """An order message from a record of a Lambda event. Raises `ValueError` for a body that is none."""
+    """An order message from a record of a Lambda event. Raises `NotUnderstood` for a body that is none."""
     body, attributes = _body(record), record["attributes"]
     return OrderMessage(
         order_id=_name(body, "orderId"),
@@ -102,7 +106,7 @@ class SqsStatusQueue:
 
 
 def status_message(record: Record) -> StatusMessage | Replay | Frame:
-    """What a record of the status queue says. Raises `ValueError` for a body that is none of the three."""
+    """What a record of the status queue says. Raises `NotUnderstood` for a body that is none of the three."""
     body = _body(record)
     match body.get("kind"):
         case "event":
@@ -115,7 +119,7 @@ def status_message(record: Record) -> StatusMessage | Replay | Frame:
             return Replay(_name(body, "orderId"), _name(body, "connectionId"), after, tries)
         case "frame":
             return Frame(_name(body, "connectionId"), _field(body, "body", dict), _field(body, "tries", int))
-    raise ValueError("a status message is an event, a replay or a frame")
+    raise NotUnderstood("a status message is an event, a replay or a frame")
 
 
 async def come_again(client: Any, url: str, record: Record, *, after_seconds: int) -> None:
@@ -144,9 +148,11 @@ def _body(record: Record) -> dict[str, Any]:
         # A lone surrogate ("\ud800") is valid JSON syntax, but no text: nothing could store or send it.
         _json(body).encode()
     except RecursionError:
-        raise ValueError("a message is not nested that deeply") from None
+        raise NotUnderstood("a message is not nested that deeply") from None
+    except ValueError as error:
+        raise NotUnderstood("a message is JSON text") from error
     if not isinstance(body, dict):
-        raise ValueError("a message is a JSON object")
+        raise NotUnderstood("a message is a JSON object")
     return body
 
 
@@ -154,12 +160,12 @@ def _field(body: Mapping[str, Any], name: str, kind: type[Value]) -> Value:
     value = body.get(name)
     # To Python, True is an int as well.
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise ValueError(f"{name} of a message is of type {kind.__name__}")
+        raise NotUnderstood(f"{name} of a message is of type {kind.__name__}")
     return value
 
 
 def _name(body: Mapping[str, Any], name: str) -> str:
     value = _field(body, name, str)
     if not 1 <= len(value) <= _LONGEST_NAME:
-        raise ValueError(f"{name} of a message has 1 to {_LONGEST_NAME} characters")
+        raise NotUnderstood(f"{name} of a message has 1 to {_LONGEST_NAME} characters")
     return value

@@ -16,7 +16,7 @@ from order_engine.adapters.dynamodb import DynamoOrders
 from order_engine.adapters.ledger import Ledger
 from order_engine.adapters.market import Market
 from order_engine.adapters.postgres import PostgresHistory
-from order_engine.adapters.sqs import Record, SqsOrderQueue, SqsStatusQueue, come_again, order_message
+from order_engine.adapters.sqs import NotUnderstood, Record, SqsOrderQueue, SqsStatusQueue, come_again, order_message
 from order_engine.adapters.system import SystemClock, SystemRandomness
 from order_engine.adapters.venues import programs, venues
 from order_engine.domain.errors import OrderNotFound
@@ -45,7 +45,7 @@ class OrderWorker:
     async def _work_one(self, record: Record, deadline: datetime) -> bool:
         try:
             verdict = await self.execute(order_message(record), deadline)
-        except (ValueError, OrderNotFound):
+        except (NotUnderstood, OrderNotFound):
             # No other receive will make more of it: straight to the dead-letter queue.
             logger.exception("message not understood", extra={"message_id": record["messageId"]})
             verdict = Back(0)

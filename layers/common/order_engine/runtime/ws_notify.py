@@ -11,7 +11,7 @@ from typing import Any
 
 from order_engine.adapters.aws import client
 from order_engine.adapters.dynamodb import DynamoConnections, DynamoOrders
-from order_engine.adapters.sqs import Record, SqsStatusQueue, come_again, status_message
+from order_engine.adapters.sqs import NotUnderstood, Record, SqsStatusQueue, come_again, status_message
 from order_engine.adapters.system import SystemClock, SystemRandomness
 from order_engine.adapters.websocket import ApiGatewaySockets
 from order_engine.runtime.faults import fault_plan
@@ -46,7 +46,7 @@ class Notifier:
             facts = {"message_id": record["messageId"], "group": record["attributes"]["MessageGroupId"]}
             try:
                 message = status_message(record)
-            except ValueError:
+            except NotUnderstood:
                 logger.exception("message not understood", extra=facts)
                 # No other receive will make more of it: straight to the dead-letter queue.
                 await come_again(self.sqs, self.queue_url, record, after_seconds=0)
