@@ -7,7 +7,7 @@ export SAM_CLI_TELEMETRY := 0
 SAM := AWS_DEFAULT_REGION=us-east-1 $(VENV)/sam
 
 .DEFAULT_GOAL := help
-.PHONY: help run logs replay test check format build migrate clean
+.PHONY: help run logs replay test soak check format build migrate clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ replay: .venv/local ## Give the running stack's failed orders a fresh set of att
 
 test: .venv/dev ## Run all tests; ARGS are pytest's: make test ARGS="-k replay"
 	$(VENV)/python -m pytest $(ARGS)
+
+soak: .venv/dev ## Look for a way to break the protocol for as long as half an hour
+	HYPOTHESIS_PROFILE=soak $(VENV)/python -m pytest tests/unit/test_invariants.py
 
 check: .venv/dev ## Lint, types and template; changes nothing
 	$(VENV)/ruff check
