@@ -22,7 +22,7 @@ from tests.builders import BUY_SOL, SELL_SOL
 from tests.fakes import NOON, lands_at_its_limit, reverts
 from tests.simulation import CLIENT, USER, Fault, World
 
-PAUSES = {Fault.PAUSED_BEFORE, Fault.PAUSED_AFTER}
+PAUSES = (Fault.PAUSED_BEFORE, Fault.PAUSED_AFTER)
 PORTS = ["orders", "queue", "statuses", "history", "chain", "raydium", "meteora", "connections", "sockets"]
 
 
@@ -30,15 +30,14 @@ def plans(faults: list[Fault], *, calls: int) -> st.SearchStrategy[dict[int, Fau
     return st.dictionaries(st.integers(0, calls), st.sampled_from(faults), max_size=3)
 
 
-worker_plans: st.SearchStrategy[dict[int, Fault]] = st.just({}) | plans(list(Fault), calls=30)
+pauses = st.integers(0, 15).map(lambda call: {call: Fault.PAUSED_BEFORE})
+worker_plans: st.SearchStrategy[dict[int, Fault]] = st.just({}) | pauses | plans(list(Fault), calls=30)
 other_plans: st.SearchStrategy[dict[int, Fault]] = st.just({}) | plans(
     [fault for fault in Fault if fault not in PAUSES], calls=6
 )
 picks = st.integers(0, 5)
 skews = st.integers(-2_000, 2_000).map(lambda milliseconds: timedelta(milliseconds=milliseconds))
 LARGEST_SKEW = timedelta(seconds=2)
-
-
 moods = st.sampled_from(["landing", "reverting", "dropping", "slow"])
 requests = st.builds(
     SwapRequest,
