@@ -29,7 +29,8 @@ def log(tmp_path: Path) -> Path:
 
 
 def test_a_program_is_asked_to_end_and_does(log: Path) -> None:
-    process = Leashed(program(f"try:\n {WAIT}\nexcept KeyboardInterrupt:\n print('asked')", log))
+    # Patient: what is tested is that it ends by being asked, on a busy machine too, and not how soon.
+    process = Leashed(program(f"try:\n {WAIT}\nexcept KeyboardInterrupt:\n print('asked')", log, patience_s=60))
     poll(log.read_text, until=lambda text: "up" in text)
 
     process.stop()
@@ -123,9 +124,9 @@ class listener:  # noqa: N801 (read as a word)
         self._socket.close()
 
 
-def program(code: str, log: Path) -> Program:
+def program(code: str, log: Path, *, patience_s: int = 1) -> Program:
     command: Sequence[str] = [sys.executable, "-c", code]
-    return Program("A program", command, os.environ, log, signal.SIGINT, patience_s=1)
+    return Program("A program", command, os.environ, log, signal.SIGINT, patience_s=patience_s)
 
 
 def child_of(log: Path) -> int:
