@@ -20,7 +20,7 @@ from functions.migrate_database import app
 from order_engine.adapters.database import BadDatabaseUrl
 from order_engine.adapters.migrations import Migration, MigrationFailed, apply_migrations, migrations
 from order_engine.domain.errors import Unavailable
-from order_engine.runtime.migrate_database import RESOURCE_ID, answer
+from order_engine.runtime.migrate_database import RESOURCE_ID, answer, fingerprint
 from tests.contract.conftest import free_port
 
 FIRST = Migration("0001_first", "CREATE TABLE first (id integer)")
@@ -156,7 +156,8 @@ def test_creating_the_stack_makes_the_schema_and_updating_it_changes_nothing(
 
     success = {"Status": "SUCCESS", "PhysicalResourceId": RESOURCE_ID, **IDENTITY}
     names = ", ".join(migration.name for migration in migrations())
-    assert cloudformation.answers == [success | {"Data": {"Applied": applied}} for applied in (names, "")]
+    data = [{"Applied": applied, "Fingerprint": fingerprint(empty_database_url)} for applied in (names, "")]
+    assert cloudformation.answers == [success | {"Data": each} for each in data]
     assert "orders" in tables(empty_database_url)
 
 

@@ -50,18 +50,22 @@ class Stack:
         found: dict[str, Any] = self.function(function)["Environment"]["Variables"]
         return found
 
+    def aliases(self) -> dict[str, str]:
+        """Alias → its function."""
+        return {name: target(alias["FunctionName"]) for name, alias in self.of_type("AWS::Lambda::Alias").items()}
+
     def event_sources(self) -> dict[str, Any]:
         """Function → properties of its event source mapping."""
         return {
-            target(mapping["FunctionName"]): mapping
+            self.aliases()[target(mapping["FunctionName"])]: mapping
             for mapping in self.of_type("AWS::Lambda::EventSourceMapping").values()
         }
 
 
-def stack_with(**parameters: str) -> Stack:
+def stack_with(source: dict[str, Any] = SOURCE, **parameters: str) -> Stack:
     # SAM asks for a region even where nothing depends on it.
     translator = Translator({}, Parser(), boto_session=boto3.Session(region_name="us-east-1"))
-    translated = translator.translate(_uploaded(SOURCE), dict(parameters))
+    translated = translator.translate(_uploaded(source), dict(parameters))
     values = {name: str(declared.get("Default", "")) for name, declared in SOURCE["Parameters"].items()} | parameters
     resources = translated["Resources"].items()
     return Stack({name: resource for name, resource in resources if _exists(resource, values)})

@@ -179,7 +179,7 @@ def test_all_websocket_routes_lead_to_one_function() -> None:
     routes = {route["RouteKey"] for route in DEFAULT.of_type("AWS::ApiGatewayV2::Route").values()}
     assert routes == {"$connect", "$disconnect", "$default"}
     for integration in DEFAULT.of_type("AWS::ApiGatewayV2::Integration").values():
-        assert '"Fn::GetAtt": ["WsConnect", "Arn"]' in json.dumps(integration["IntegrationUri"])
+        assert '{"Ref": "WsConnectAliaslive"}' in json.dumps(integration["IntegrationUri"])
 
 
 def test_both_apis_are_throttled() -> None:

@@ -72,7 +72,7 @@ def test_every_request_over_http_is_routed_to_the_function(rendered: Rendered) -
 
     assert "Body" not in resources["HttpApi"]["Properties"]
     assert route["RouteKey"] == "$default"
-    assert "${SubmitOrder.Arn}" in integration["IntegrationUri"]["Fn::Sub"]
+    assert "${SubmitOrderAliaslive}" in integration["IntegrationUri"]["Fn::Sub"]
 
 
 def test_the_ids_of_apis_are_known_before_the_deploy(rendered: Rendered) -> None:

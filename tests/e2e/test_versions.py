@@ -1,0 +1,40 @@
+"""Triggers call published versions, and what a deploy changes is in the next one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from local.stack import Stack
+from tests.e2e.polling import poll
+
+
+def test_a_change_of_parameters_is_published_for_the_functions_that_have_them(stack: Stack) -> None:
+    before = {name: _live(stack, name)["Version"] for name in ("ExecuteOrder", "SubmitOrder")}
+    stack.deploy(QuoteDelayMs="60")
+    try:
+        worker = _live(stack, "ExecuteOrder")
+        assert worker["Environment"]["Variables"]["QUOTE_DELAY_MS"] == "60"
+        assert worker["Version"] != before["ExecuteOrder"]
+        assert _live(stack, "SubmitOrder")["Version"] == before["SubmitOrder"]
+    finally:
+        stack.deploy()
+    poll(
+        lambda: _live(stack, "ExecuteOrder")["Environment"]["Variables"]["QUOTE_DELAY_MS"],
+        until=lambda value: value == "50",
+    )
+
+
+def test_queues_feed_published_versions(stack: Stack) -> None:
+    mappings = stack.client("lambda").list_event_source_mappings()["EventSourceMappings"]
+    assert len(mappings) == 2
+    assert all(mapping["FunctionArn"].endswith(":live") for mapping in mappings)
+
+
+def _live(stack: Stack, name: str) -> dict[str, Any]:
+    """The configuration that triggers find."""
+    functions = stack.client("lambda").list_functions()["Functions"]
+    (function,) = (one["FunctionName"] for one in functions if name in one["FunctionName"])
+    configuration: dict[str, Any] = stack.client("lambda").get_function_configuration(
+        FunctionName=function, Qualifier="live"
+    )
+    return configuration
