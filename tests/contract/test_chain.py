@@ -385,15 +385,15 @@ def test_a_send_that_comes_between_a_look_up_and_its_burial_stands(simulated: Si
             self.is_first = True
             self.chain = chain
 
-        def get_item(self, **parameters: Any) -> Any:
-            answer = self.chain.ledger.client.get_item(**parameters)
+        def batch_get_item(self, **parameters: Any) -> Any:
+            answer = simulated.dynamodb.batch_get_item(**parameters)
             if self.is_first:
                 self.is_first = False
                 asyncio.run(self.chain.send(transaction))
             return answer
 
         def put_item(self, **parameters: Any) -> Any:
-            return self.chain.ledger.client.put_item(**parameters)
+            return simulated.dynamodb.put_item(**parameters)
 
     late = replace(simulated.chain, ledger=Ledger(LateReader(simulated.chain), TABLE), clock=ahead)
 
@@ -456,10 +456,10 @@ class BrokenClient:
     def __init__(self, error: Exception) -> None:
         self._error = error
 
-    def get_item(self, **_: Any) -> Any:
+    def batch_get_item(self, **_: Any) -> Any:
         raise self._error
 
-    put_item = get_item
+    put_item = batch_get_item
 
 
 @pytest.mark.parametrize(

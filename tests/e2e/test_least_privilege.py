@@ -158,7 +158,7 @@ SHOWN_BY: dict[Scenario, set[Grant]] = {
         Grant("SubmitOrder", "sqs:SendMessage", "StatusQueue"),
         Grant("ExecuteOrder", "dynamodb:GetItem", "OrdersTable"),
         Grant("ExecuteOrder", "dynamodb:UpdateItem", "OrdersTable"),
-        Grant("ExecuteOrder", "dynamodb:GetItem", "LedgerTable"),
+        Grant("ExecuteOrder", "dynamodb:BatchGetItem", "LedgerTable"),
         Grant("ExecuteOrder", "dynamodb:PutItem", "LedgerTable"),
         Grant("ExecuteOrder", "sqs:SendMessage", "StatusQueue"),
     },

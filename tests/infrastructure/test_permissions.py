@@ -34,7 +34,7 @@ PERMISSIONS: dict[str, set[Permission]] = {
     | _on("StatusQueue", "sqs:SendMessage"),
     "ExecuteOrder": _logs("ExecuteOrderLogs")
     | _on("OrdersTable", "dynamodb:GetItem", "dynamodb:UpdateItem")
-    | _on("LedgerTable", "dynamodb:GetItem", "dynamodb:PutItem")
+    | _on("LedgerTable", "dynamodb:BatchGetItem", "dynamodb:PutItem")
     | _on("OrderQueue", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
     | _on("OrderQueue", "sqs:ChangeMessageVisibility", "sqs:SendMessage")
     | _on("StatusQueue", "sqs:SendMessage"),

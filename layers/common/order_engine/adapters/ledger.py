@@ -9,6 +9,7 @@ and by outcome: amountIn, amountOut, venueFees, networkFee; or dex, venueCode, v
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,13 +18,16 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from order_engine.adapters.aws import call, error_code
-from order_engine.domain.errors import ErrorCode
+from order_engine.domain.errors import ErrorCode, Unavailable
 from order_engine.domain.events import parse_timestamp, timestamp
 from order_engine.domain.transactions import Dead, Landed, Reverted
 
 DEPENDENCY = "chain"
 
 LIFE = timedelta(days=30)
+
+GATHERING_SECONDS = 0.002
+"""Clocks tick in milliseconds, so orders that wait for the same moment wake up this far apart."""
 
 Item = dict[str, Any]
 Fate = Landed | Reverted | Dead
@@ -40,26 +44,53 @@ class Entry:
     fate: Fate
 
 
-@dataclass(frozen=True, slots=True)
 class Ledger:
     """`client` is boto3's for DynamoDB. Both methods raise `Unavailable`."""
 
-    client: Any
-    table: str
+    def __init__(self, client: Any, table: str) -> None:
+        self._client = client
+        self._table = table
+        self._wanted: dict[str, asyncio.Future[Entry | None]] = {}
 
     async def read(self, signature: str) -> Entry | None:
-        """The entry as of every write that has returned."""
-        key = {"signature": {"S": signature}}
-        answer = await call(DEPENDENCY, self.client.get_item, TableName=self.table, Key=key, ConsistentRead=True)
-        return _entry(answer["Item"]) if "Item" in answer else None
+        """The entry as of every write that has returned.
+
+        What is asked for at about the same moment is one call, as it is for a chain (getSignatureStatuses).
+        """
+        if signature not in self._wanted:
+            loop = asyncio.get_running_loop()
+            if not self._wanted:
+                loop.call_later(GATHERING_SECONDS, lambda: loop.create_task(self._read_wanted()))
+            self._wanted[signature] = loop.create_future()
+        return await asyncio.shield(self._wanted[signature])
+
+    async def _read_wanted(self) -> None:
+        wanted, self._wanted = self._wanted, {}
+        try:
+            entries = await self._read_all(list(wanted))
+        except Exception as error:
+            for future in wanted.values():
+                future.set_exception(error)
+        else:
+            for signature, future in wanted.items():
+                future.set_result(entries.get(signature))
+
+    async def _read_all(self, signatures: list[str]) -> dict[str, Entry]:
+        keys = [{"signature": {"S": signature}} for signature in signatures]
+        request = {self._table: {"Keys": keys, "ConsistentRead": True}}
+        answer = await call(DEPENDENCY, self._client.batch_get_item, RequestItems=request)
+        if answer.get("UnprocessedKeys"):
+            raise Unavailable(DEPENDENCY)
+        entries = [_entry(item) for item in answer["Responses"].get(self._table, [])]
+        return {entry.signature: entry for entry in entries}
 
     async def write_once(self, entry: Entry) -> Entry | None:
         """The first to write a signature decides, and later writes change nothing. Returns what stands."""
         try:
             await call(
                 DEPENDENCY,
-                self.client.put_item,
-                TableName=self.table,
+                self._client.put_item,
+                TableName=self._table,
                 Item=_item(entry),
                 ConditionExpression="attribute_not_exists(signature)",
             )
