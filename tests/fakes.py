@@ -109,7 +109,13 @@ class RecordingOrderQueue:
         self.sent: list[SentOrder] = []
 
     async def send(
-        self, order_id: str, *, delay_seconds: int = 0, deferrals: int = 0, record_only: bool = False
+        self,
+        order_id: str,
+        *,
+        accepted: Order | None = None,
+        delay_seconds: int = 0,
+        deferrals: int = 0,
+        record_only: bool = False,
     ) -> None:
         self.sent.append(SentOrder(order_id, delay_seconds, deferrals, record_only))
 
@@ -124,11 +130,10 @@ class RecordingStatusQueue:
 
     async def publish(self, order: Order, events: Sequence[Event]) -> None:
         self._refuse_when_away()
-        for event in events:
-            key = (order.order_id, event["sequence"])
-            if key not in self._seen:
-                self._seen.add(key)
-                self.messages.append(StatusMessage(order.order_id, order.request.user_id, event))
+        key = (order.order_id, events[-1]["sequence"])
+        if key not in self._seen:
+            self._seen.add(key)
+            self.messages.append(StatusMessage(order.order_id, order.request.user_id, tuple(events)))
 
     async def request_replay(self, replay: Replay) -> None:
         self._refuse_when_away()
@@ -140,9 +145,10 @@ class RecordingStatusQueue:
 
     def sequences(self, order_id: str) -> list[int]:
         return [
-            message.event["sequence"]
+            event["sequence"]
             for message in self.messages
             if isinstance(message, StatusMessage) and message.order_id == order_id
+            for event in message.events
         ]
 
     def _refuse_when_away(self) -> None:

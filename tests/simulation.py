@@ -78,6 +78,8 @@ class Run:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, outages: set[str], plan: Plan) -> None:
         self.is_killed = False
+        self.cut_off: set[str] = set()
+        """The ports whose answers were missed."""
         self._outages = outages
         self._plan = plan
         self._calls = 0
@@ -112,15 +114,19 @@ class Run:
         if fault is Fault.KILLED_BEFORE:
             self._die()
         if fault is Fault.REFUSED or port in self._outages:
-            raise Unavailable(port)
+            self._cut_off(port)
         result = await act()
         if fault is Fault.PAUSED_AFTER:
             await self._pause()
         if fault is Fault.KILLED_AFTER:
             self._die()
         if fault is Fault.ANSWER_LOST:
-            raise Unavailable(port)
+            self._cut_off(port)
         return result
+
+    def _cut_off(self, port: str) -> None:
+        self.cut_off.add(port)
+        raise Unavailable(port)
 
     async def _turn(self) -> None:
         while not self._resumed.done():
@@ -183,15 +189,23 @@ class StandardQueue:
         self.messages: list[QueuedMessage] = []
         self.dead_letters: list[OrderMessage] = []
         self.ever_sent: list[OrderMessage] = []
+        self._due: dict[str, datetime] = {}
         self._clock = clock
         self._randomness = randomness
 
     async def send(
-        self, order_id: str, *, delay_seconds: int = 0, deferrals: int = 0, record_only: bool = False
+        self,
+        order_id: str,
+        *,
+        accepted: Order | None = None,
+        delay_seconds: int = 0,
+        deferrals: int = 0,
+        record_only: bool = False,
     ) -> None:
         assert 0 <= delay_seconds <= 900
         token = self._randomness.token()
-        self._put(OrderMessage(order_id, token, "", self._clock.now(), 0, deferrals, record_only), delay_seconds)
+        message = OrderMessage(order_id, token, "", self._clock.now(), 0, deferrals, record_only, accepted)
+        self._put(message, delay_seconds)
 
     def redrive(self, letter: OrderMessage) -> None:
         """As an operator does: the same body as a new message."""
@@ -199,8 +213,8 @@ class StandardQueue:
         self._put(letter)
 
     def duplicate(self, message: OrderMessage) -> None:
-        """At least once: what was deleted or is being worked on is delivered all the same."""
-        self.messages.append(QueuedMessage(message, self._clock.now()))
+        """At least once: what was deleted or is being worked on is delivered all the same, but not before its delay."""
+        self.messages.append(QueuedMessage(message, max(self._clock.now(), self._due[message.message_id])))
 
     def visible(self) -> list[QueuedMessage]:
         return [queued for queued in self.messages if queued.visible_at <= self._clock.now()]
@@ -226,7 +240,8 @@ class StandardQueue:
         now = self._clock.now()
         message = replace(message, message_id=f"message-{len(self.ever_sent)}", sent_at=now, receive_count=0)
         self.ever_sent.append(message)
-        self.messages.append(QueuedMessage(message, now + timedelta(seconds=delay_seconds)))
+        self._due[message.message_id] = now + timedelta(seconds=delay_seconds)
+        self.messages.append(QueuedMessage(message, self._due[message.message_id]))
 
 
 class FifoQueue:
@@ -240,12 +255,11 @@ class FifoQueue:
 
     async def publish(self, order: Order, events: Sequence[Event]) -> None:
         now = self._clock.now()
-        for event in events:
-            key = (order.order_id, event["sequence"])
-            if key not in self._seen or self._seen[key] + DEDUPLICATION <= now:
-                self._seen[key] = now
-                self.groups[order.order_id].append(StatusMessage(order.order_id, order.request.user_id, event))
-                self.published[order.order_id][event["sequence"]] = event
+        key = (order.order_id, events[-1]["sequence"])
+        if key not in self._seen or self._seen[key] + DEDUPLICATION <= now:
+            self._seen[key] = now
+            self.groups[order.order_id].append(StatusMessage(order.order_id, order.request.user_id, tuple(events)))
+            self.published[order.order_id] |= {event["sequence"]: event for event in events}
 
     async def request_replay(self, replay: Replay) -> None:
         self.groups[replay.order_id].append(replay)
@@ -278,6 +292,8 @@ class World:
     venues: tuple[FixedPriceVenue, ...] = (FixedPriceVenue("raydium", 150), FixedPriceVenue("meteora", 151))
     outages: set[str] = field(default_factory=set)
     paused: list[Delivery] = field(default_factory=list)
+    disturbed: set[str] = field(default_factory=set)
+    """Orders that a worker was killed, timed out or cut off from the queue over: it may have cost them a receive."""
 
     def __post_init__(self) -> None:
         self.venues = tuple(replace(venue, asked=[]) for venue in self.venues)
@@ -380,10 +396,14 @@ class World:
         if not delivery.task.done():
             self.paused.append(delivery)
             return
+        is_late = self.clock.now() >= delivery.ends_at
+        if delivery.run.is_killed or is_late or "queue" in delivery.run.cut_off | self.outages:
+            self.disturbed.add(delivery.queued.message.order_id)
         if delivery.run.is_killed:
             delivery.task.exception()
             return
         verdict = delivery.task.result()
-        is_heard = self.clock.now() < delivery.ends_at and delivery.queued in self.queue.messages
-        if is_heard and (isinstance(verdict, Done) or "queue" not in self.outages):
+        if is_late or delivery.queued not in self.queue.messages:
+            return
+        if isinstance(verdict, Done) or "queue" not in self.outages:
             self.queue.answer(delivery.queued, verdict)

@@ -10,11 +10,9 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from order_engine.adapters.sqs import SqsOrderQueue, SqsStatusQueue, order_message, status_message
-from order_engine.domain.errors import Unavailable
 from order_engine.service.ports import Frame, Replay, StatusMessage
 from tests.builders import a_confirmed_order, an_order
 from tests.fakes import CountingRandomness
@@ -71,20 +69,19 @@ def test_a_delayed_message_is_not_there_yet(sqs: Any, order_queue_url: str) -> N
     assert received(sqs, order_queue_url) == []
 
 
+def test_an_order_message_brings_the_order_as_it_was_accepted(sqs: Any, order_queue_url: str) -> None:
+    order = an_order(ORDER_ID, user_id="u1")
+    asyncio.run(SqsOrderQueue(sqs, order_queue_url, CountingRandomness()).send(order.order_id, accepted=order))
+    [record] = received(sqs, order_queue_url)
+    assert order_message(record).accepted == order
+
+
 def test_events_arrive_in_order_as_they_were_stored(sqs: Any, status_queue_url: str) -> None:
     order = a_confirmed_order(user_id="u1")
     queue = SqsStatusQueue(sqs, status_queue_url, CountingRandomness())
     asyncio.run(queue.publish(order, order.events))
     messages = [status_message(record) for record in received(sqs, status_queue_url)]
-    assert messages == [StatusMessage(order.order_id, "u1", event) for event in order.events]
-
-
-def test_more_events_than_one_batch_holds_are_all_sent(sqs: Any, status_queue_url: str) -> None:
-    order = an_order()
-    events = [order.events[0] | {"sequence": number} for number in range(1, 24)]
-    asyncio.run(SqsStatusQueue(sqs, status_queue_url, CountingRandomness()).publish(order, events))
-    attributes = sqs.get_queue_attributes(QueueUrl=status_queue_url, AttributeNames=["All"])["Attributes"]
-    assert attributes["ApproximateNumberOfMessages"] == "23"
+    assert messages == [StatusMessage(order.order_id, "u1", order.events)]
 
 
 def test_an_event_sent_twice_is_there_once(sqs: Any, status_queue_url: str) -> None:
@@ -105,24 +102,12 @@ def test_a_replay_waits_in_its_orders_group_and_a_frame_in_its_connections(sqs: 
     assert [record["attributes"]["MessageGroupId"] for record in records] == [ORDER_ID, "socket"]
 
 
-def test_an_event_that_is_not_taken_stops_those_behind_it(status_queue_url: str) -> None:
-    class Reluctant:
-        taken: list[str] = []  # noqa: RUF012
-
-        def send_message(self, MessageDeduplicationId: str, **_: object) -> None:  # noqa: N803
-            if MessageDeduplicationId.endswith(":2"):
-                raise ClientError({"Error": {"Code": "ServiceUnavailable"}}, "SendMessage")
-            self.taken.append(MessageDeduplicationId)
-
-    order, sqs = a_confirmed_order(), Reluctant()
-    with pytest.raises(Unavailable):
-        asyncio.run(SqsStatusQueue(sqs, status_queue_url, CountingRandomness()).publish(order, order.events))
-    assert sqs.taken == ["order-1:1"]
-
-
 NO_ORDER_MESSAGES = [
     '{"orderId":7,"token":"t"}',
     '{"orderId":"o"}',
+    '{"orderId":"o","token":"t","accepted":7}',
+    '{"orderId":"o","token":"t","accepted":{}}',
+    '{"orderId":"o","token":"t","accepted":{"orderId":{"S":7}}}',
     '{"orderId":"","token":"t"}',
     '{"orderId":"\\ud800","token":"t"}',
     '{"orderId":"%s","token":"t"}' % ("o" * 3_000),
@@ -134,12 +119,14 @@ NO_ORDER_MESSAGES = [
 
 NO_STATUS_MESSAGES = [
     '{"kind":"dance"}',
-    '{"kind":"event"}',
-    '{"kind":"event","orderId":"o","userId":null,"event":{"sequence":"1"}}',
-    '{"kind":"event","orderId":"o","userId":null,"event":{"sequence":true}}',
-    '{"kind":"event","orderId":"o","userId":null,"event":[1]}',
-    '{"kind":"event","orderId":"o","userId":7,"event":{"sequence":1}}',
-    '{"kind":"event","orderId":"o","userId":null,"event":{"sequence":1,"message":"\\udfff"}}',
+    '{"kind":"events"}',
+    '{"kind":"events","orderId":"o","userId":null,"events":[{"sequence":"1"}]}',
+    '{"kind":"events","orderId":"o","userId":null,"events":[{"sequence":true}]}',
+    '{"kind":"events","orderId":"o","userId":null,"events":[1]}',
+    '{"kind":"events","orderId":"o","userId":null,"events":[]}',
+    '{"kind":"events","orderId":"o","userId":null,"events":{"sequence":1}}',
+    '{"kind":"events","orderId":"o","userId":7,"events":[{"sequence":1}]}',
+    '{"kind":"events","orderId":"o","userId":null,"events":[{"sequence":1,"message":"\\udfff"}]}',
     '{"kind":"replay","orderId":"o"}',
     '{"kind":"replay","orderId":"o","connectionId":"","after":0,"tries":0}',
     '{"kind":"replay","orderId":"o","connectionId":"c","after":"0","tries":0}',

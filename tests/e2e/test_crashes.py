@@ -7,13 +7,11 @@ import asyncio
 from local.stack import Stack
 from tests.e2e.clients import Client, Json, faults_left, ledger, run
 
-# Every call that execute_order makes for an order, in the order of the protocol.
+# Every call that execute_order makes for a new order, in the order of the protocol.
 STEPS = [
-    "orders.get",
     "orders.save.routing",
     "venues.raydium.quote",
     "venues.meteora.quote",
-    "orders.save.building",
     "chain.height",
     "orders.save.submitted",
     "chain.send",

@@ -92,7 +92,7 @@ def test_a_chain_that_knows_nothing_for_a_while_is_asked_again(stack: Stack) -> 
 @pytest.mark.parametrize(
     "point",
     [
-        *(f"orders.save.{status}" for status in ("routing", "building", "submitted", "confirmed", "quiet")),
+        *(f"orders.save.{status}" for status in ("routing", "submitted", "confirmed", "quiet")),
         "statuses.publish",
         "history.record",
     ],
@@ -101,7 +101,7 @@ def test_an_answer_lost_after_the_commit_changes_nothing(stack: Stack, point: st
     assert statuses(execute(stack, {point: ("lose", 1)})) == HAPPY_PATH
 
 
-@pytest.mark.parametrize("point", ["orders.get", "orders.save.routing", "orders.save.submitted", "history.record"])
+@pytest.mark.parametrize("point", ["orders.save.routing", "orders.save.submitted", "history.record"])
 def test_a_dependency_that_is_away_for_a_moment_costs_no_attempt(stack: Stack, point: str) -> None:
     order = execute(stack, {point: ("refuse", 2)})
     assert order["status"] == "confirmed"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from uuid import uuid4
 
 from local.stack import Stack
 from tests.e2e.clients import Client, Json, faults_left, run, swaps_of
@@ -13,7 +14,7 @@ LOST = {
     "never sent": {"submit_order.queue.send": ("refuse", 1)},
     "lost on the way": {"submit_order.queue.send": ("drop", 1)},
     "neither told nor sent": {"submit_order.statuses.publish": ("refuse", 1), "submit_order.queue.send": ("refuse", 1)},
-    "used up before routing": {"execute_order.orders.save.building": ("crash-before", 3)},
+    "used up before submitting": {"execute_order.orders.save.submitted": ("crash-before", 3)},
     "used up after sending": {"execute_order.chain.send": ("crash-after", 3)},
     "used up before recording": {"execute_order.history.record": ("crash-before", 3)},
 }
@@ -34,7 +35,8 @@ def test_orders_whose_messages_are_lost_or_used_up_are_confirmed_all_the_same(st
 
 
 async def survive(client: Client, name: str) -> Json:
-    order_id = await client.submit_with_faults(LOST[name])
+    # With a user, whose followers are to be told of the acceptance.
+    order_id = await client.submit_with_faults(LOST[name], userId=f"user-{uuid4()}")
     async with client.watch(orderId=order_id) as watch:
         seen = await watch.end(seconds=240)
     await client.recorded(order_id, seconds=240)

@@ -40,7 +40,7 @@ def test_an_order_over_http_is_watched_by_its_id(stack: Stack, dialect: str, mom
         if moment == "before":
             # The worker is held up until the client is connected.
             order_id = order_id_under(order.get("userId", PUBLIC), key)
-            inject(stack, order_id, {"execute_order.orders.get": ("delay", 1)}, milliseconds=2_000)
+            inject(stack, order_id, {"execute_order.orders.save.routing": ("delay", 1)}, milliseconds=2_000)
         accepted = await client.submit(path, key=key, **order)
         if moment == "during":
             await client.reaches(accepted["orderId"], "building")

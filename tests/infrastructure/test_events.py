@@ -124,9 +124,9 @@ def test_the_status_message_is_understood_and_grouped_by_its_order() -> None:
     message = status_message(record)
     assert isinstance(message, StatusMessage)
     assert record["attributes"]["MessageGroupId"] == message.order_id == ORDER_ID
-    assert record["attributes"]["MessageDeduplicationId"] == f"{ORDER_ID}:{message.event['sequence']}"
+    assert record["attributes"]["MessageDeduplicationId"] == f"{ORDER_ID}:{message.events[-1]['sequence']}"
     accepted = a_confirmed_order(ORDER_ID).events[0]
-    assert message.event == accepted | {"timestamp": message.event["timestamp"]}
+    assert message.events == (accepted | {"timestamp": message.events[0]["timestamp"]},)
 
 
 def test_the_replay_request_is_understood_and_grouped_by_its_order() -> None:

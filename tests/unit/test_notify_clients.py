@@ -251,7 +251,7 @@ def test_after_unsubscribing_nothing_more_comes(desk: Desk) -> None:
 
 def test_a_status_message_of_an_order_without_watchers_is_no_trouble(desk: Desk) -> None:
     order = an_order()
-    asyncio.run(desk.notify(StatusMessage(order.order_id, None, order.events[0])))
+    asyncio.run(desk.notify(StatusMessage(order.order_id, None, order.events)))
     assert not desk.sockets.frames
 
 

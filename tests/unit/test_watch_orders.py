@@ -133,7 +133,7 @@ def test_an_order_that_cannot_be_reminded_of_does_not_hold_up_the_others() -> No
     watch = Watch(an_order("order-1"), an_order("order-2"))
     send = watch.queue.send
 
-    async def reluctant(order_id: str, **options: int) -> None:
+    async def reluctant(order_id: str, **options: object) -> None:
         if order_id == "order-1":
             raise Unavailable("SQS")
         await send(order_id)

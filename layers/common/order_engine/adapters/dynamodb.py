@@ -67,7 +67,8 @@ class DynamoOrders:
         try:
             await call(DEPENDENCY, self.client.update_item, **self._update(before, after))
         except ClientError as error:
-            stored = items.order(_stored(error))
+            item = _stored(error)
+            stored = items.order(item) if item else before
             # The write under this very claim is there: it had succeeded, and only its answer was lost.
             if (stored.fence, stored.sequence, stored.claim_id) != (after.fence, after.sequence, after.claim_id):
                 raise StateChanged(after.order_id) from error
@@ -263,8 +264,8 @@ class DynamoConnections:
 
 
 def _stored(error: ClientError) -> Item:
-    """What a refused condition found in the table; any other error goes on."""
+    """What a refused condition found in the table, or nothing; any other error goes on."""
     if error_code(error) != _REFUSED:
         raise error
-    item: Item = error.response["Item"]  # type: ignore[typeddict-item]
+    item: Item = error.response.get("Item", {})  # type: ignore[assignment]
     return item

@@ -123,7 +123,7 @@ def new_subscription(subscription: Subscription) -> Item:
     item = (
         keys.subscription(subscription.order_id, subscription.connection_id)
         | {"orderId": {"S": subscription.order_id}, "connectionId": {"S": subscription.connection_id}}
-        | _connected(subscription.connected_at)
+        | {"since": {"S": timestamp(subscription.since)}, "ttl": _epoch(subscription.since + CONNECTION_LIFE)}
     )
     return item if subscription.through is None else item | {"through": {"N": str(subscription.through)}}
 
@@ -132,7 +132,7 @@ def subscription(item: Item) -> Subscription:
     return Subscription(
         order_id=item["orderId"]["S"],
         connection_id=item["connectionId"]["S"],
-        connected_at=parse_timestamp(item["connectedAt"]["S"]),
+        since=parse_timestamp(item["since"]["S"]),
         through=int(item["through"]["N"]) if "through" in item else None,
     )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from order_engine.adapters import items
 from order_engine.adapters.aws import call
 from order_engine.domain.errors import Unavailable
 from order_engine.domain.events import Event
@@ -40,14 +41,22 @@ class SqsOrderQueue:
     randomness: Randomness
 
     async def send(
-        self, order_id: str, *, delay_seconds: int = 0, deferrals: int = 0, record_only: bool = False
+        self,
+        order_id: str,
+        *,
+        accepted: Order | None = None,
+        delay_seconds: int = 0,
+        deferrals: int = 0,
+        record_only: bool = False,
     ) -> None:
-        body = {
+        body: dict[str, object] = {
             "orderId": order_id,
             "token": self.randomness.token(),
             "deferrals": deferrals,
             "recordOnly": record_only,
         }
+        if accepted is not None:
+            body["accepted"] = items.new_order(accepted)
         parameters: dict[str, Any] = {"DelaySeconds": delay_seconds} if delay_seconds else {}
         await call(DEPENDENCY, self.client.send_message, QueueUrl=self.url, MessageBody=_json(body), **parameters)
 
@@ -63,6 +72,7 @@ def order_message(record: Record) -> OrderMessage:
         receive_count=int(attributes["ApproximateReceiveCount"]),
         deferrals=_field({"deferrals": 0} | body, "deferrals", int),
         record_only=_field({"recordOnly": False} | body, "recordOnly", bool),
+        accepted=_accepted(body),
     )
 
 
@@ -75,10 +85,8 @@ class SqsStatusQueue:
     randomness: Randomness
 
     async def publish(self, order: Order, events: Sequence[Event]) -> None:
-        # One by one: of a batch, a later event may be taken and an earlier one not.
-        for event in events:
-            body = {"kind": "event", "orderId": order.order_id, "userId": order.request.user_id, "event": event}
-            await self._send(body, group=order.order_id, deduplication=f"{order.order_id}:{event['sequence']}")
+        body = {"kind": "events", "orderId": order.order_id, "userId": order.request.user_id, "events": events}
+        await self._send(body, group=order.order_id, deduplication=f"{order.order_id}:{events[-1]['sequence']}")
 
     async def request_replay(self, replay: Replay) -> None:
         body = {
@@ -109,17 +117,20 @@ def status_message(record: Record) -> StatusMessage | Replay | Frame:
     """What a record of the status queue says. Raises `NotUnderstood` for a body that is none of the three."""
     body = _body(record)
     match body.get("kind"):
-        case "event":
-            event = _field(body, "event", dict)
-            _field(event, "sequence", int)
+        case "events":
+            events = _field(body, "events", list)
+            if not events or not all(isinstance(event, dict) for event in events):
+                raise NotUnderstood("events of a message are one object or more")
+            for event in events:
+                _field(event, "sequence", int)
             user_id = None if body.get("userId") is None else _name(body, "userId")
-            return StatusMessage(_name(body, "orderId"), user_id, event)
+            return StatusMessage(_name(body, "orderId"), user_id, tuple(events))
         case "replay":
             after, tries = _field(body, "after", int), _field(body, "tries", int)
             return Replay(_name(body, "orderId"), _name(body, "connectionId"), after, tries)
         case "frame":
             return Frame(_name(body, "connectionId"), _field(body, "body", dict), _field(body, "tries", int))
-    raise NotUnderstood("a status message is an event, a replay or a frame")
+    raise NotUnderstood("a status message is events, a replay or a frame")
 
 
 async def come_again(client: Any, url: str, record: Record, *, after_seconds: int) -> None:
@@ -154,6 +165,18 @@ def _body(record: Record) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise NotUnderstood("a message is a JSON object")
     return body
+
+
+def _accepted(body: Mapping[str, Any]) -> Order | None:
+    if "accepted" not in body:
+        return None
+    try:
+        accepted = items.order(_field(body, "accepted", dict))
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise NotUnderstood("accepted of a message is an order as it is stored") from error
+    if accepted.order_id != body["orderId"]:
+        raise NotUnderstood("accepted of a message is the order that it names")
+    return accepted
 
 
 def _field(body: Mapping[str, Any], name: str, kind: type[Value]) -> Value:

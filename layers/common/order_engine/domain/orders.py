@@ -198,7 +198,9 @@ class Order:
         return replace(self, reminders=self.reminders + 1, reminded_at=at)
 
     def accepted(self, at: datetime) -> Self:
-        return self._with_event(Status.PENDING, at, {"message": "Order received and queued for processing"})
+        """Counts as told: whoever comes to watch the order is first given all that is stored of it."""
+        pending = self._with_event(Status.PENDING, at, {"message": "Order received and queued for processing"})
+        return replace(pending, sent_through=pending.sequence)
 
     def claimed(self, lease: Lease, at: datetime) -> Self:
         """Under a new fence; routing, unless a transaction is on record: then its fate comes first."""

@@ -76,10 +76,11 @@ class AcceptOrder:
         return known
 
     async def _announce(self, order: Order) -> None:
-        await asyncio.gather(
-            _if_possible(self.statuses.publish(order, order.events), order.order_id),
-            _if_possible(self.queue.send(order.order_id), order.order_id),
-        )
+        """To a worker, and to those who follow its user: nobody can be watching the order itself yet."""
+        sends = [self.queue.send(order.order_id, accepted=order)]
+        if order.request.user_id is not None:
+            sends.append(self.statuses.publish(order, order.events))
+        await asyncio.gather(*(_if_possible(send, order.order_id) for send in sends))
 
 
 def order_id_under(owner: str, key: str) -> str:

@@ -6,7 +6,7 @@ A queue message only says "look at this order"; the stored order says what there
 2. look       a transaction on record is looked up before anything new is made
 3. route      all venues at once; best net output; the floor of the first accepted quote stands for good
 4. sign       the signature is known before anything is sent
-5. write      signature and bytes are on record before they are sent
+5. write      route, floor, signature and bytes are on record, in one write, before anything is sent
 6. send       the same bytes, again and again, until the chain says landed, reverted or dead
 7. finish     confirmed, or the attempt is over: the next one waits, or the order has failed
 """
@@ -56,6 +56,9 @@ from order_engine.service.ports import (
 
 logger = logging.getLogger(__name__)
 
+MOST_EVENTS_A_MESSAGE = 50
+"""Of some 2 KB each; a message may have 256 KB."""
+
 
 @dataclass(frozen=True, slots=True)
 class OrderMessage:
@@ -70,6 +73,8 @@ class OrderMessage:
     """How often it was put off for reasons that were not the order's fault."""
     record_only: bool = False
     """Sent only to bring a finished order into the history."""
+    accepted: Order | None = None
+    """The order as it was accepted. It may have moved on since, which its first claim finds out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +142,8 @@ class _Visit:
         self._order: Order
         self._held_until: datetime | None = None
         self._answers: dict[str, VenueAnswer] = {}
-        self._sending: asyncio.Task[bool] | None = None
+        self._sent_through = 0
+        self._telling: asyncio.Task[None] | None = None
 
     async def run(self) -> Verdict:
         try:
@@ -146,22 +152,24 @@ class _Visit:
             logger.warning("order deferred", extra=self._facts(reason=str(error) or "outcome unknown"))
             return await self._defer()
         finally:
-            await self._sent()
+            await self._told()
 
     async def _until_settled(self) -> Verdict:
+        order = self._message.accepted if self._message.receive_count == 1 else None
         while True:
+            order = order or await self._engine.orders.get(self._message.order_id)
+            if order is None:
+                raise OrderNotFound(self._message.order_id)
             try:
-                return await self._look()
+                return await self._look(order)
             except StateChanged:
                 # Somebody else wrote the order first. What is stored now decides; it has moved on, so this ends.
                 logger.info("order changed under this worker", extra=self._facts())
-                await self._sent()
+                await self._told()
+                order = None
 
-    async def _look(self) -> Verdict:
-        order = await self._engine.orders.get(self._message.order_id)
-        if order is None:
-            raise OrderNotFound(self._message.order_id)
-        self._order, self._held_until = order, None
+    async def _look(self, order: Order) -> Verdict:
+        self._order, self._held_until, self._sent_through = order, None, order.sent_through
         now = self._engine.clock.now()
         if order.status.is_terminal:
             return await self._replay() if self._is_replay() else await self._settle()
@@ -212,10 +220,10 @@ class _Visit:
         await self._claim()
         try:
             if self._order.transaction is None:
-                await self._route()
-                if self._order.is_expired(self._engine.clock.now()):
+                routed = await self._route()
+                if routed.is_expired(self._engine.clock.now()):
                     return await self._expire()
-                await self._write_ahead()
+                await self._write_ahead(routed)
             await self._confirm()
         except AttemptFailed as error:
             return await self._end_attempt(error)
@@ -232,7 +240,7 @@ class _Visit:
         )
         await self._move(self._order.claimed(lease, self._engine.clock.now()))
 
-    async def _route(self) -> None:
+    async def _route(self) -> Order:
         swap = self._order.request.swap
         answers = await asyncio.gather(*(self._ask(venue) for venue in self._engine.venues))
         self._answers = {venue.name: answer for venue, answer in zip(self._engine.venues, answers, strict=True)}
@@ -242,7 +250,7 @@ class _Visit:
         if not swap.keeps(routed.limit, route.amount_in, route.amount_out):
             raise _floor_unreachable(routed, routed.limit)
         logger.info("route chosen", extra=self._facts(dex=route.dex, reason=route.reason))
-        await self._move(routed)
+        return routed
 
     async def _ask(self, venue: Venue) -> VenueAnswer:
         timeout = self._engine.policy.quote_timeout_seconds
@@ -261,18 +269,18 @@ class _Visit:
             logger.exception("venue broke", extra=self._facts(dex=venue.name))
             return QuoteFailed(ErrorCode.VENUE_UNAVAILABLE, f"{venue.name} gave no usable answer", may_work=True)
 
-    async def _write_ahead(self) -> None:
-        order, chain = self._order, self._engine.chain
-        assert order.route is not None
-        assert order.limit is not None
+    async def _write_ahead(self, routed: Order) -> None:
+        chain = self._engine.chain
+        assert routed.route is not None
+        assert routed.limit is not None
         draft = Draft(
-            memo=f"{order.order_id}:{order.fence}",
-            swap=order.request.swap,
-            legs=order.route.legs,
-            limit=order.limit,
+            memo=f"{routed.order_id}:{routed.fence}",
+            swap=routed.request.swap,
+            legs=routed.route.legs,
+            limit=routed.limit,
             last_valid_block_height=await chain.height() + BLOCKS_TO_LIVE,
         )
-        await self._move(order.submitted(chain.sign(draft), self._engine.clock.now()))
+        await self._move(routed.submitted(chain.sign(draft), self._engine.clock.now()))
 
     async def _confirm(self) -> None:
         """Send and look until the chain has decided. Silence of the chain decides nothing."""
@@ -314,7 +322,10 @@ class _Visit:
             await self._move(self._order.released())
             self._held_until = None
             raise _OutcomeUnknown
-        await self._engine.clock.sleep(policy.look_up_every_seconds)
+        # On a common grid, so that the orders of one worker look at the same moment, which is one call.
+        every_ms = round(policy.look_up_every_seconds * 1000)
+        now_ms = round(self._engine.clock.now().timestamp() * 1000)
+        await self._engine.clock.sleep((every_ms - now_ms % every_ms) / 1000)
 
     async def _end_attempt(self, error: AttemptFailed) -> Verdict:
         """Retry later, under backoff with full jitter, or fail the order: nothing of it landed or can land."""
@@ -341,10 +352,11 @@ class _Visit:
     async def _settle(self) -> Verdict:
         """A finished order: send what is unsent, record what is unrecorded, and let go of it."""
         order = self._order
-        self._publish()
+        self._tell()
         is_recorded = order.is_recorded or await self._record()
-        await self._sent()
-        settled = replace(self._order, recorded_through=order.sequence if is_recorded else order.recorded_through)
+        await self._told()
+        recorded_through = order.sequence if is_recorded else order.recorded_through
+        settled = replace(order, sent_through=self._sent_through, recorded_through=recorded_through)
         if is_dead_letter := self._is_dead_letter():
             settled = settled.visited(self._message.token, self._message.message_id)
         is_stored = settled == order or await self._let_go(order, settled)
@@ -382,11 +394,10 @@ class _Visit:
 
     async def _move(self, after: Order) -> None:
         """Store one step, then tell it. The telling overlaps with whatever comes next."""
-        await self._sent()
-        after = replace(after, sent_through=self._order.sent_through)
+        after = replace(after, sent_through=self._sent_through)
         await self._save(self._order, after)
         self._order = after
-        self._publish()
+        self._tell()
 
     async def _save(self, before: Order, after: Order) -> None:
         for pause in (0.1, 0.4):
@@ -396,26 +407,28 @@ class _Visit:
                 await self._engine.clock.sleep(pause)
         return await self._engine.orders.save(before, after)
 
-    def _publish(self) -> None:
-        if self._order.sent_through < self._order.sequence:
-            self._sending = asyncio.create_task(self._send_events(self._order))
+    def _tell(self) -> None:
+        """What is untold. What is stored while a message is on its way goes with the next."""
+        if self._telling is None or self._telling.done():
+            self._telling = asyncio.create_task(self._tell_all())
 
-    async def _send_events(self, order: Order) -> bool:
-        try:
-            await self._engine.statuses.publish(order, order.events_after(order.sent_through))
-        except Unavailable:
-            return False
-        return True
+    async def _tell_all(self) -> None:
+        while self._sent_through < self._order.sequence:
+            events = self._order.events_after(self._sent_through)[:MOST_EVENTS_A_MESSAGE]
+            try:
+                await self._engine.statuses.publish(self._order, events)
+            except Unavailable:
+                # With the next step, or by whoever finishes the order.
+                return
+            self._sent_through = events[-1]["sequence"]
 
-    async def _sent(self) -> None:
+    async def _told(self) -> None:
         """Wait for the telling under way."""
-        if self._sending is not None:
-            sending, self._sending = self._sending, None
-            if await sending:
-                self._order = replace(self._order, sent_through=self._order.sequence)
+        if self._telling is not None:
+            await self._telling
 
     async def _come_back(self, at: datetime) -> Verdict:
-        await self._sent()
+        await self._told()
         delay = math.ceil((at - self._engine.clock.now()).total_seconds())
         if self._message.receive_count < self._engine.policy.max_receives:
             return Back(max(delay, 0))

@@ -35,12 +35,11 @@ class FollowOrders:
 
     async def connect(self, connection_id: str, *, user_id: str | None = None) -> None:
         """Remember the connection; with a user, bring it up to date with that user's live orders."""
-        connection = Connection(connection_id, self.clock.now(), user_id)
-        await self.connections.add(connection)
+        await self.connections.add(Connection(connection_id, self.clock.now(), user_id))
         if user_id is not None:
             # Orders that the index does not show yet are introduced by their next event.
             live = await self.orders.live(user_id=user_id, before=None, limit=MAX_SUBSCRIPTIONS)
-            await asyncio.gather(*(self._watch(connection, order.order_id, after=0) for order in live))
+            await asyncio.gather(*(self._watch(connection_id, order.order_id, after=0) for order in live))
 
     async def disconnect(self, connection_id: str) -> None:
         await self.connections.remove(connection_id)
@@ -57,14 +56,13 @@ class FollowOrders:
             raise OrderNotFound(f"No live order has the id {order_id}")
         if order_id not in watched:
             _check_room(watched)
-        connection = await self.connections.get(connection_id) or Connection(connection_id, self.clock.now())
-        await self._watch(connection, order_id, after=after)
+        await self._watch(connection_id, order_id, after=after)
 
     async def subscribe_while_connecting(self, connection_id: str, order_id: str, *, after: int = 0) -> None:
-        """The same for a connection that cannot be answered yet: an error comes as its first frame."""
-        try:
-            await self.subscribe(connection_id, order_id, after=after)
-        except OrderNotFound:
+        """The same as the first of a connection, which cannot be answered yet: an error comes as its first frame."""
+        if order_id in await self.orders.sequences([order_id]):
+            await self._watch(connection_id, order_id, after=after)
+        else:
             await self.statuses.send_frame(Frame(connection_id, order_not_found(order_id)))
 
     async def check_room(self, connection_id: str) -> None:
@@ -74,8 +72,8 @@ class FollowOrders:
     async def watch_accepted(self, connection_id: str, order_id: str) -> None:
         """The same for an order that has just been accepted, which no trouble with watching it may put in doubt."""
         try:
-            await self.subscribe(connection_id, order_id)
-        except (TooManySubscriptions, Unavailable) as error:
+            await self._watch(connection_id, order_id, after=0)
+        except Unavailable as error:
             logger.warning("accepted order not watched", extra={"order_id": order_id, "error": str(error)})
 
     async def unsubscribe(self, connection_id: str, order_id: str) -> None:
@@ -86,10 +84,10 @@ class FollowOrders:
         watched = await self.connections.subscribed_orders(connection_id)
         return await self.orders.sequences(watched)
 
-    async def _watch(self, connection: Connection, order_id: str, *, after: int) -> None:
+    async def _watch(self, connection_id: str, order_id: str, *, after: int) -> None:
         """Not live until its replay has had its turn among the order's messages."""
-        await self.connections.subscribe(Subscription(order_id, connection.connection_id, connection.connected_at))
-        await self.statuses.request_replay(Replay(order_id, connection.connection_id, after))
+        await self.connections.subscribe(Subscription(order_id, connection_id, self.clock.now()))
+        await self.statuses.request_replay(Replay(order_id, connection_id, after))
 
 
 def _check_room(watched: Sized) -> None:

@@ -7,6 +7,7 @@ the live events cannot overtake each other: until its replay has run, a watcher 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from order_engine.domain.errors import ConnectionGone, OrderNotFound, Unavailable
@@ -52,15 +53,15 @@ class NotifyClients:
                 await self._send(message)
 
     async def _tell(self, message: StatusMessage) -> None:
-        sequence: int = message.event["sequence"]
+        last: int = message.events[-1]["sequence"]
         watchers = await self.connections.watchers(message.order_id)
-        due = [watcher for watcher in watchers if watcher.through is not None and watcher.through < sequence]
+        due = [watcher for watcher in watchers if watcher.through is not None and watcher.through < last]
         known = {watcher.connection_id for watcher in watchers}
         followers = await self.connections.followers(message.user_id) if message.user_id is not None else []
         newcomers = [follower for follower in followers if follower.connection_id not in known]
         # Nobody waits for another one's trouble: all are served before any of it is raised.
         results = await asyncio.gather(
-            *(self._push(watcher, message.event) for watcher in due),
+            *(self._push(watcher, message.events) for watcher in due),
             *(self._introduce(newcomer, message.order_id) for newcomer in newcomers),
             return_exceptions=True,
         )
@@ -68,22 +69,25 @@ class NotifyClients:
             if isinstance(result, BaseException):
                 raise result
 
-    async def _push(self, watcher: Subscription, event: Event) -> None:
-        replay = Replay(watcher.order_id, watcher.connection_id, after=event["sequence"] - 1)
+    async def _push(self, watcher: Subscription, events: Sequence[Event]) -> None:
+        through = watcher.through or 0
         try:
-            await self.sockets.post(watcher.connection_id, event)
+            for event in events:
+                if event["sequence"] > through:
+                    await self.sockets.post(watcher.connection_id, event)
+                    through = event["sequence"]
         except ConnectionGone:
-            await self._gone(replay)
+            await self._gone(Replay(watcher.order_id, watcher.connection_id, after=through))
         except Unavailable:
             # Not live until the replay has filled the gap: a later event must not overtake this one. Requested first:
             # whoever is not live waits for a replay, and must not wait for one that a crash has kept from coming.
-            await self._again(replay)
+            await self._again(Replay(watcher.order_id, watcher.connection_id, after=through))
             await self.connections.advance(watcher.order_id, watcher.connection_id, None)
 
     async def _introduce(self, follower: Connection, order_id: str) -> None:
         """A follower of the user meets an order for the first time: from its beginning, then live."""
         await self.statuses.request_replay(Replay(order_id, follower.connection_id, after=0))
-        await self.connections.subscribe(Subscription(order_id, follower.connection_id, follower.connected_at))
+        await self.connections.subscribe(Subscription(order_id, follower.connection_id, self.clock.now()))
 
     async def _replay(self, replay: Replay) -> None:
         order = await self.orders.get(replay.order_id)

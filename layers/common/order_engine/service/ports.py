@@ -70,9 +70,18 @@ class OrderRepository(Protocol):
 
 class OrderQueue(Protocol):
     async def send(
-        self, order_id: str, *, delay_seconds: int = 0, deferrals: int = 0, record_only: bool = False
+        self,
+        order_id: str,
+        *,
+        accepted: Order | None = None,
+        delay_seconds: int = 0,
+        deferrals: int = 0,
+        record_only: bool = False,
     ) -> None:
-        """Say "look at this order", under a fresh token."""
+        """Say "look at this order", under a fresh token.
+
+        `accepted` is the order as it was accepted, which saves its first worker from reading it.
+        """
         ...
 
 
@@ -97,18 +106,19 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class StatusMessage:
-    """One event of an order, for everyone who watches the order or its user."""
+    """Successive events of an order, for everyone who watches the order or its user."""
 
     order_id: str
     user_id: str | None
-    event: Event
+    events: tuple[Event, ...]
+    """At least one."""
 
 
 class StatusQueue(Protocol):
     """First in, first out for each order."""
 
     async def publish(self, order: Order, events: Sequence[Event]) -> None:
-        """Put the events on the queue in their order; an event that is there already is not doubled."""
+        """Put successive events on the queue as one message; one that is there already is not doubled."""
         ...
 
     async def request_replay(self, replay: Replay) -> None: ...
@@ -196,7 +206,7 @@ class Subscription:
 
     order_id: str
     connection_id: str
-    connected_at: datetime
+    since: datetime
     through: int | None = None
 
 
