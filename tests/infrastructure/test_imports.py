@@ -32,9 +32,9 @@ ALLOWED: dict[str, set[str]] = {
 }
 """What each layer may import besides the standard library: our own layers by name, and packages."""
 
-HEAVY = {"fastapi", "starlette", "mangum", "psycopg"}
+HEAVY = {"fastapi", "starlette", "mangum", "pydantic", "psycopg"}
 LOADED_AT_START: dict[str, set[str]] = {
-    "submit_order": {"fastapi", "starlette", "mangum"},
+    "submit_order": {"fastapi", "starlette", "mangum", "pydantic"},
     "execute_order": {"psycopg"},
     "ws_connect": set(),
     "ws_notify": set(),

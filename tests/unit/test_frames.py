@@ -15,23 +15,21 @@ from order_engine.contracts.frames import (
     Submit,
     Subscribe,
     Unsubscribe,
+    accepted_frame,
     error_frame,
     parse_connect,
     parse_frame,
 )
 from order_engine.contracts.problems import BodyTooLarge, ValidationProblem, field_errors
+from order_engine.contracts.responses import OrderAccepted
 
 ID = "5f1b0e3c-0000-4000-8000-00000000000a"
 ORDER = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "1.5"}
 
 
 def test_every_action_is_understood() -> None:
-    assert parse_frame(json.dumps({"action": "subscribe", "orderId": ID, "after": 3})) == Subscribe.model_validate(
-        {"orderId": UUID(ID), "after": 3}
-    )
-    assert parse_frame(json.dumps({"action": "unsubscribe", "orderId": ID})) == Unsubscribe.model_validate(
-        {"orderId": UUID(ID)}
-    )
+    assert parse_frame(json.dumps({"action": "subscribe", "orderId": ID, "after": 3})) == Subscribe(UUID(ID), 3)
+    assert parse_frame(json.dumps({"action": "unsubscribe", "orderId": ID})) == Unsubscribe(UUID(ID))
     assert parse_frame('{"action":"ping"}') == Ping()
 
 
@@ -102,9 +100,9 @@ def test_whatever_is_said_is_understood_or_refused(text: str) -> None:
 
 def test_a_connection_says_what_it_wants_in_its_query_string() -> None:
     assert parse_connect({}) is None
-    assert parse_connect({"orderId": ID}) == Subscribe.model_validate({"orderId": UUID(ID)})
-    assert parse_connect({"orderId": ID, "after": "3"}) == Subscribe.model_validate({"orderId": UUID(ID), "after": 3})
-    assert parse_connect({"userId": "u1"}) == FollowUser.model_validate({"userId": "u1"})
+    assert parse_connect({"orderId": ID}) == Subscribe(UUID(ID))
+    assert parse_connect({"orderId": ID, "after": "3"}) == Subscribe(UUID(ID), 3)
+    assert parse_connect({"userId": "u1"}) == FollowUser("u1")
     assert isinstance(parse_connect(ORDER), Submit)
     assert isinstance(parse_connect(ORDER | {"userId": "u1"}), Submit)
 
@@ -135,3 +133,42 @@ def test_an_error_frame_names_the_field_in_its_message_and_by_itself() -> None:
     assert frame["code"] == "VALIDATION_FAILED"
     assert "orderId" in str(frame["message"])
     assert frame["errors"] == [{"pointer": "#/orderId", "detail": "must be a UUID"}]
+
+
+def test_the_answer_to_an_order_is_the_one_over_http() -> None:
+    event = {
+        "orderId": ID,
+        "sequence": 1,
+        "status": "pending",
+        "timestamp": "2026-11-21T03:04:05.006Z",
+        "message": "Got it",
+    }
+    assert accepted_frame(event | {"progress": 10}) == OrderAccepted.of(event).model_dump(by_alias=True, mode="json")
+
+
+@pytest.mark.parametrize(
+    ("after", "read"),
+    [(None, 0), (0, 0), (3, 3), ("3", 3), ("3.0", 3), (True, None), ("", None), ("٣", None), ([], None)],
+)
+def test_where_to_go_on_after_is_a_whole_number_however_it_is_written(after: object, read: int | None) -> None:
+    frame = json.dumps({"action": "subscribe", "orderId": ID, "after": after})
+    if read is None:
+        with pytest.raises(ValidationProblem, match="after: must be a whole number from 0 to 1000000"):
+            parse_frame(frame)
+    else:
+        assert parse_frame(frame) == Subscribe(UUID(ID), read)
+
+
+@pytest.mark.parametrize("written", [ID.upper(), ID.replace("-", "")])
+def test_an_order_id_is_understood_however_it_is_written(written: str) -> None:
+    assert parse_connect({"orderId": written}) == Subscribe(UUID(ID))
+
+
+def test_all_that_is_wrong_with_a_frame_is_said_at_once() -> None:
+    with pytest.raises(ValidationProblem) as refused:
+        parse_frame('{"action":"subscribe","after":-1,"and":"more"}')
+    assert [(error.pointer, error.detail) for error in refused.value.errors] == [
+        ("#/orderId", "is required"),
+        ("#/after", "must be a whole number from 0 to 1000000"),
+        ("#/and", "is not known here"),
+    ]

@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, PlainValidator, WithJsonSchema
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from order_engine.contracts.text import MAX_TEXT_LENGTH, is_text
 from order_engine.domain.errors import InvalidOrder
 from order_engine.domain.tokens import TOKENS, token_named
 
@@ -91,8 +92,8 @@ def _moment(value: object) -> datetime:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise _wrong("must be a string")
-    if not 1 <= len(value) <= 128 or not value.isprintable():
-        raise _wrong("must be 1 to 128 printable characters")
+    if not is_text(value):
+        raise _wrong(f"must be 1 to {MAX_TEXT_LENGTH} printable characters")
     return value
 
 
@@ -141,8 +142,9 @@ SlippageBps = Annotated[
 Moment = Annotated[datetime, PlainValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
 """In UTC, cut to milliseconds."""
 
-Text = Annotated[str, PlainValidator(_text), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 128})]
-"""What a client calls something: printable, so that it can be logged, stored and shown."""
+Text = Annotated[
+    str, PlainValidator(_text), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_TEXT_LENGTH})
+]
 
 WholeNumber = Annotated[int, BeforeValidator(_digits)]
 

@@ -1,30 +1,25 @@
-"""Errors as they cross a wire: RFC 9457 problem details, and the one table of HTTP statuses.
-
-A problem's `type` is about:blank, so its title is the HTTP status's own phrase and `code` says what went wrong.
-"""
+"""What may be wrong with a request, and the one table of HTTP statuses. Free of pydantic, for functions without it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from order_engine.domain.errors import EngineError, IdempotencyKeyReused, InvalidOrder, OrderNotFound, Unavailable
 
-PROBLEM_JSON = "application/problem+json"
 
-
-class FieldError(BaseModel):
+@dataclass(frozen=True, slots=True)
+class FieldError:
     """One thing that is wrong with a request, and where."""
 
-    model_config = ConfigDict(frozen=True)
-
-    pointer: str = Field(
-        description="JSON pointer into the body, as a URI fragment; or the name of a query parameter or header.",
-        examples=["#/amount", "limit", "Idempotency-Key"],
+    pointer: str = field(
+        metadata={
+            "description": "JSON pointer into the body, as a URI fragment; or the name of a query parameter or header.",
+            "examples": ["#/amount", "limit", "Idempotency-Key"],
+        }
     )
-    detail: str = Field(examples=["must be greater than zero"])
+    detail: str = field(metadata={"examples": ["must be greater than zero"]})
 
     def __str__(self) -> str:
         return self.detail if self.pointer == "#" else f"{self.pointer.removeprefix('#/')}: {self.detail}"
@@ -72,20 +67,6 @@ HTTP_STATUS: dict[type[EngineError], HTTPStatus] = {
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 """What a client may be told. Any other error is a bug, and answered as one."""
-
-
-class Problem(BaseModel):
-    """An error answer (RFC 9457)."""
-
-    type: str = Field(default="about:blank", examples=["about:blank"])
-    title: str = Field(description="The HTTP status in words.", examples=["Unprocessable Entity"])
-    status: int = Field(examples=[422])
-    detail: str = Field(examples=["amount: must be greater than zero"])
-    instance: str = Field(description="The path that was asked for.", examples=["/api/orders"])
-    code: str = Field(description="What went wrong, for programs; it never changes.", examples=["VALIDATION_FAILED"])
-    retryable: bool = Field(description="Whether the same request may succeed later.")
-    request_id: str = Field(alias="requestId", description="Also in the x-request-id header; finds the log lines.")
-    errors: list[FieldError] = Field(description="Every field that is wrong; empty when no field is.")
 
 
 def http_status(error: EngineError) -> HTTPStatus:

@@ -10,10 +10,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AliasGenerator, BaseModel, ConfigDict, Field, PlainSerializer, computed_field
 from pydantic.alias_generators import to_camel
 
+from order_engine.contracts.problems import FieldError
 from order_engine.domain.events import Event, timestamp
 from order_engine.domain.orders import PROGRESS, Status
 from order_engine.domain.summaries import OrderSummary
 from order_engine.domain.tokens import decimal_text
+
+PROBLEM_JSON = "application/problem+json"
+"""RFC 9457. `type` is about:blank, so the title is the HTTP status's own phrase, and `code` says what went wrong."""
 
 DecimalText = Annotated[Decimal, PlainSerializer(decimal_text, return_type=str)]
 Timestamp = Annotated[datetime, PlainSerializer(timestamp, return_type=str)]
@@ -134,3 +138,17 @@ class Health(Response):
     status: Literal["ok", "degraded"]
     timestamp: Timestamp
     parts: dict[str, PartState]
+
+
+class Problem(BaseModel):
+    """An error answer (RFC 9457)."""
+
+    type: str = Field(default="about:blank", examples=["about:blank"])
+    title: str = Field(description="The HTTP status in words.", examples=["Unprocessable Entity"])
+    status: int = Field(examples=[422])
+    detail: str = Field(examples=["amount: must be greater than zero"])
+    instance: str = Field(description="The path that was asked for.", examples=["/api/orders"])
+    code: str = Field(description="What went wrong, for programs; it never changes.", examples=["VALIDATION_FAILED"])
+    retryable: bool = Field(description="Whether the same request may succeed later.")
+    request_id: str = Field(alias="requestId", description="Also in the x-request-id header; finds the log lines.")
+    errors: list[FieldError] = Field(description="Every field that is wrong; empty when no field is.")

@@ -11,16 +11,18 @@ from pydantic.json_schema import models_json_schema
 
 from order_engine.contracts.exact_json import parse_json
 from order_engine.contracts.fields import IdempotencyKey
-from order_engine.contracts.problems import (
-    PROBLEM_JSON,
-    FieldError,
-    Problem,
-    UnsupportedMediaType,
-    ValidationProblem,
-)
+from order_engine.contracts.problems import FieldError, UnsupportedMediaType, ValidationProblem
 from order_engine.contracts.queries import ListOrders, cursor_after, place_of
 from order_engine.contracts.requests import DIALECTS, parse_order
-from order_engine.contracts.responses import Health, OrderAccepted, OrderPage, OrderResource, OrderWithEvents
+from order_engine.contracts.responses import (
+    PROBLEM_JSON,
+    Health,
+    OrderAccepted,
+    OrderPage,
+    OrderResource,
+    OrderWithEvents,
+    Problem,
+)
 from order_engine.domain.orders import SwapRequest
 from order_engine.runtime.http_problems import answer_errors
 from order_engine.service.accept_order import AcceptOrder

@@ -19,15 +19,8 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from order_engine.contracts.fields import detail_of
-from order_engine.contracts.problems import (
-    HTTP_STATUS,
-    PROBLEM_JSON,
-    FieldError,
-    Problem,
-    ValidationProblem,
-    field_errors,
-    http_status,
-)
+from order_engine.contracts.problems import HTTP_STATUS, FieldError, ValidationProblem, field_errors, http_status
+from order_engine.contracts.responses import PROBLEM_JSON, Problem
 from order_engine.domain.errors import EngineError, ErrorCode
 
 RETRY_AFTER_SECONDS = "1"

@@ -14,7 +14,7 @@ from order_engine.adapters.dynamodb import DynamoOrders
 from order_engine.adapters.postgres import PostgresHistory
 from order_engine.adapters.sqs import SqsOrderQueue, SqsStatusQueue
 from order_engine.adapters.system import SystemClock, SystemRandomness
-from order_engine.contracts.problems import PROBLEM_JSON
+from order_engine.contracts.responses import PROBLEM_JSON
 from order_engine.runtime.faults import fault_plan
 from order_engine.runtime.http_api import create_app
 from order_engine.runtime.settings import Settings

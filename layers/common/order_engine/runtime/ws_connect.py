@@ -19,12 +19,12 @@ from order_engine.contracts.frames import (
     Submit,
     Subscribe,
     Unsubscribe,
+    accepted_frame,
     error_frame,
     parse_connect,
     parse_frame,
 )
 from order_engine.contracts.problems import FieldError, ValidationProblem
-from order_engine.contracts.responses import OrderAccepted
 from order_engine.domain.errors import ConnectionGone, EngineError, Unavailable
 from order_engine.domain.events import timestamp
 from order_engine.runtime.faults import fault_plan
@@ -113,7 +113,7 @@ class SocketApi:
                 await self.follow.check_room(connection_id)
                 order = await self.accept(request)
                 await self.follow.watch_accepted(connection_id, order.order_id)
-                return OrderAccepted.of(order.events[0]).model_dump(by_alias=True, mode="json")
+                return accepted_frame(order.events[0])
             case Ping():
                 sequences = await self.follow.high_water(connection_id)
                 return {"type": "pong", "timestamp": timestamp(self.clock.now()), "sequences": sequences}
