@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import socket
@@ -24,15 +23,13 @@ from psycopg.rows import dict_row
 
 from local.postgres import Postgres
 from order_engine.adapters import database
-from order_engine.adapters.migrations import apply_migrations
-from order_engine.adapters.postgres import PostgresHistory, find_query
+from order_engine.adapters.postgres import PostgresHistory
 from order_engine.domain.errors import Unavailable
 from order_engine.domain.orders import TERMINAL, Order, Status
 from order_engine.domain.quotes import Swap, SwapMode
 from order_engine.domain.summaries import OrderSummary
 from order_engine.service.ports import History, OrderFilter, Position
 from tests.builders import BUY_SOL, a_confirmed_order, a_failed_order, an_expired_order, confirm, exhaust
-from tests.contract.conftest import new_database
 from tests.fakes import NOON, InMemoryHistory
 
 EVERYTHING = OrderFilter()
@@ -368,54 +365,6 @@ def test_ids_are_ordered_by_bytes_whatever_the_locale_of_the_database(database_u
     )
 
     assert rows(database_url, statement) == [{"collation_name": "C"}]
-
-
-MANY = """
-INSERT INTO orders (id, type, status, owner, user_id, token_in, token_out, swap_mode, amount, slippage_bps, created_at,
-                    updated_at, sequence, attempts)
-SELECT 'order-' || number, CASE WHEN number % 100 = 0 THEN 'limit' ELSE 'market' END,
-       CASE WHEN number % 20 = 0 THEN 'expired' ELSE 'failed' END, 'public', 'user-' || number % 20,
-       CASE WHEN number % 10 = 0 THEN 'RAY' ELSE 'SOL' END, 'USDC', 'exactIn', 1, 100,
-       timestamptz '2026-11-21' + number * interval '1 second', timestamptz '2026-11-21', 5, 1
-FROM generate_series(1, 20000) AS number
-"""
-
-
-@pytest.fixture(scope="module")
-def many_orders_url(postgres: Postgres) -> str:
-    url = new_database(postgres)
-    apply_migrations(url)
-    with psycopg.connect(url) as connection:
-        connection.execute(MANY)
-        connection.execute("ANALYZE orders")
-    return url
-
-
-@pytest.mark.parametrize(
-    ("filter", "index"),
-    [
-        (OrderFilter(), "orders_by_age"),
-        (OrderFilter(status=Status.EXPIRED), "orders_by_status"),
-        (OrderFilter(type="limit"), "orders_by_type"),
-        (OrderFilter(user_id="user-3"), "orders_by_user"),
-        (OrderFilter(pair=("RAY", "USDC")), "orders_by_pair"),
-        (OrderFilter(since=NOON - minutes(660)), "orders_by_age"),
-        (OrderFilter(until=NOON - minutes(660)), "orders_by_age"),
-    ],
-)
-@pytest.mark.parametrize("before", [None, Position(NOON - minutes(540), "order-10800")], ids=["first", "later"])
-def test_every_list_reads_its_index_and_sorts_nothing(
-    many_orders_url: str, filter: OrderFilter, index: str, before: Position | None
-) -> None:
-    statement, parameters = find_query(filter, before=before, limit=51)
-    with psycopg.connect(many_orders_url) as connection:
-        # What a page costs on solid state; the default of 4 is for disks that turn.
-        connection.execute("SET random_page_cost = 1.1")
-        plan = json.dumps(connection.execute(f"EXPLAIN (FORMAT JSON) {statement}".encode(), parameters).fetchall())
-
-    assert f'"{index}"' in plan
-    assert "Sort" not in plan
-    assert "Seq Scan" not in plan
 
 
 # Postgres away

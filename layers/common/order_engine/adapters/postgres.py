@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from order_engine.domain.events import Event
-from order_engine.domain.orders import Order
+from order_engine.domain.orders import TERMINAL, Order
 from order_engine.domain.summaries import OrderSummary
 from order_engine.service.ports import OrderFilter, Position
 
@@ -38,12 +38,22 @@ FROM jsonb_array_elements(%(events)s::jsonb) AS event
 ON CONFLICT (order_id, sequence) DO NOTHING
 """  # noqa: S608 (made of our own field names only)
 
-_GET = f"""
+GET = f"""
 SELECT {_SUMMARY},
        (SELECT jsonb_agg(payload ORDER BY sequence) FROM order_status_history WHERE order_id = orders.id) AS events
 FROM orders
-WHERE id = %s
+WHERE id = %(order_id)s
 """  # noqa: S608
+
+_CONDITIONS = {
+    "type": "type = %(type)s",
+    "user_id": "user_id = %(user_id)s",
+    "token_in": "token_in = %(token_in)s",
+    "token_out": "token_out = %(token_out)s",
+    "since": "created_at >= %(since)s",
+    "until": "created_at < %(until)s",
+    "before": "(created_at, id) < (%(before)s, %(before_id)s)",
+}
 
 
 class PostgresHistory:
@@ -56,7 +66,7 @@ class PostgresHistory:
         await self._database.execute(_RECORD, _parameters(order))
 
     async def get(self, order_id: str) -> tuple[OrderSummary, list[Event]] | None:
-        rows = await self._database.execute(_GET, [order_id])
+        rows = await self._database.execute(GET, {"order_id": order_id})
         if not rows:
             return None
         events: list[Event] = rows[0].pop("events")
@@ -77,26 +87,29 @@ class PostgresHistory:
         return Database(self._url)
 
 
-def find_query(filter: OrderFilter, *, before: Position | None, limit: int) -> tuple[str, list[Any]]:
-    """The statement and its parameters. Only the conditions asked for are in it, so that each finds its index."""
+def find_query(filter: OrderFilter, *, before: Position | None, limit: int) -> tuple[str, dict[str, Any]]:
+    """The statement and its parameters.
+
+    A list of any status is merged from one of each, as every index has the statuses apart. Only the conditions asked
+    for are in it. So each list has an index that gives just its orders, in order, and reads little more than a page.
+    """
     token_in, token_out = filter.pair or (None, None)
-    wanted = {
-        "status = %s": filter.status,
-        "type = %s": filter.type,
-        "user_id = %s": filter.user_id,
-        "token_in = %s": token_in,
-        "token_out = %s": token_out,
-        "created_at >= %s": filter.since,
-        "created_at < %s": filter.until,
+    asked = {
+        "type": filter.type,
+        "user_id": filter.user_id,
+        "token_in": token_in,
+        "token_out": token_out,
+        "since": filter.since,
+        "until": filter.until,
+        "before": before and before.created_at,
     }
-    conditions = [condition for condition, value in wanted.items() if value is not None]
-    parameters: list[Any] = [value for value in wanted.values() if value is not None]
-    if before is not None:
-        conditions.append("(created_at, id) < (%s, %s)")
-        parameters += [before.created_at, before.order_id]
-    where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
-    statement = f"SELECT {_SUMMARY} FROM orders {where}ORDER BY created_at DESC, id DESC LIMIT %s"  # noqa: S608
-    return statement, [*parameters, limit]
+    parameters = {name: value for name, value in asked.items() if value is not None}
+    conditions = "".join(f" AND {_CONDITIONS[name]}" for name in parameters)
+    statuses = [filter.status] if filter.status else sorted(TERMINAL)
+    newest = "ORDER BY created_at DESC, id DESC LIMIT %(limit)s"
+    lists = (f"(SELECT * FROM orders WHERE status = '{status}'{conditions} {newest})" for status in statuses)  # noqa: S608
+    statement = f"SELECT {_SUMMARY} FROM ({' UNION ALL '.join(lists)}) AS orders {newest}"  # noqa: S608
+    return statement, {**parameters, "before_id": before and before.order_id, "limit": limit}
 
 
 def _parameters(order: Order) -> dict[str, Any]:
