@@ -56,7 +56,7 @@ class SqsOrderQueue:
             "recordOnly": record_only,
         }
         if accepted is not None:
-            body["accepted"] = items.new_order(accepted)
+            body["accepted"] = items.acceptance(accepted)
         parameters: dict[str, Any] = {"DelaySeconds": delay_seconds} if delay_seconds else {}
         await call(DEPENDENCY, self.client.send_message, QueueUrl=self.url, MessageBody=_json(body), **parameters)
 
@@ -171,12 +171,9 @@ def _accepted(body: Mapping[str, Any]) -> Order | None:
     if "accepted" not in body:
         return None
     try:
-        accepted = items.order(_field(body, "accepted", dict))
-    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-        raise NotUnderstood("accepted of a message is an order as it is stored") from error
-    if accepted.order_id != body["orderId"]:
-        raise NotUnderstood("accepted of a message is the order that it names")
-    return accepted
+        return items.accepted_order(body["orderId"], _field(body, "accepted", dict))
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise NotUnderstood("accepted of a message is what was accepted") from error
 
 
 def _field(body: Mapping[str, Any], name: str, kind: type[Value]) -> Value:
