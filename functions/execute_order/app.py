@@ -7,9 +7,11 @@ from typing import Any
 
 from order_engine.runtime.event_loop import make_runner
 from order_engine.runtime.execute_order import compose
+from order_engine.runtime.snapshot import prepare_for_snapshot
 
 worker = compose()
 runner = make_runner()
+prepare_for_snapshot("order_engine.adapters.database")
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from local.stack import Stack
+from tests.e2e.clients import Client, Json, run
+from tests.e2e.conftest import PARAMETERS
 from tests.e2e.polling import poll
+from tests.e2e.stacks import running_stack
 
 
 def test_a_change_of_parameters_is_published_for_the_functions_that_have_them(stack: Stack) -> None:
@@ -28,6 +31,20 @@ def test_queues_feed_published_versions(stack: Stack) -> None:
     mappings = stack.client("lambda").list_event_source_mappings()["EventSourceMappings"]
     assert len(mappings) == 2
     assert all(mapping["FunctionArn"].endswith(":live") for mapping in mappings)
+
+
+def test_functions_that_start_from_snapshots_execute_orders() -> None:
+    with running_stack("snapshots", {**PARAMETERS, "SnapStart": "on"}) as stack:
+        snapshots = {
+            name: _live(stack, name)["SnapStart"]["OptimizationStatus"] for name in ("ExecuteOrder", "WsConnect")
+        }
+
+        async def scenario(client: Client) -> list[Json]:
+            async with client.watch(tokenIn="SOL", tokenOut="USDC", amount="1.5") as watch:
+                return await watch.end()
+
+        assert run(stack, scenario)[-1]["status"] == "confirmed"
+    assert snapshots == {"ExecuteOrder": "On", "WsConnect": "On"}
 
 
 def _live(stack: Stack, name: str) -> dict[str, Any]:
