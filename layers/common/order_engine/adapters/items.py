@@ -39,7 +39,7 @@ _FAMILIAR = (
     b'"improvement_bps":{"dex":"reason":"legs":[{"dex":"raydium","pool":"wSOL-USDC","token_in":"wSOL",'
     b'"token_out":"USDC","amount_in":"amount_out":"fee":}],"amount_in":"amount_out":"impact_bps":"improvement_bps":"'
     b'"error":"errorCode":"retryable":true,"lastErrorCode":"retryAt":"2026-SLIPPAGE_TOLERANCE_EXCEEDED"Reverted by '
-    b'"status":"failed","progress":100,"status":"confirmed","message":"Swapped on "txHash":"'
+    b'"status":"failed","progress":100,"status":"confirmed","message":"Swapped on "txHash":'
     b'"executedPrice":"finalPrice":"'
     b'"fees":{"venues":[{"dex":"token":"amount":"}],"network":{"token":"SOL","amount":"0.000005"}},'
     b'"priceImprovementBps":"'
