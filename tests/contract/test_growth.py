@@ -200,7 +200,7 @@ def test_one_order_out_of_a_million_is_read_with_its_events_and_nothing_else(mil
 # DynamoDB
 
 MOST_SETTLED = int(os.environ.get("GROWTH_ORDERS", "10000"))
-"""100,000 take two minutes, nearly all of it moto's."""
+"""100,000 take a minute and a half, nearly all of it to fill moto."""
 
 
 @dataclass(frozen=True)

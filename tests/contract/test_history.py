@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -23,7 +24,7 @@ from psycopg.rows import dict_row
 
 from local.postgres import Postgres
 from order_engine.adapters import database
-from order_engine.adapters.postgres import PostgresHistory
+from order_engine.adapters.postgres import PostgresHistory, record_query
 from order_engine.domain.errors import Unavailable
 from order_engine.domain.orders import TERMINAL, Order, Status
 from order_engine.domain.quotes import Swap, SwapMode
@@ -253,6 +254,27 @@ def rows(url: str, statement: str) -> list[dict[str, Any]]:
         return connection.execute(statement.encode()).fetchall()
 
 
+@contextmanager
+def locked(url: str) -> Iterator[None]:
+    with psycopg.connect(url) as connection:
+        connection.execute("LOCK TABLE orders")
+        yield
+
+
+def together(url: str, history: History, orders: list[Order]) -> list[BaseException | None]:
+    """What becomes of orders that all wait while the connection is busy."""
+
+    async def wait_together() -> list[BaseException | None]:
+        with locked(url):
+            busy = asyncio.ensure_future(history.find(EVERYTHING, before=None, limit=1))
+            records = [asyncio.ensure_future(history.record(order)) for order in orders]
+            await asyncio.sleep(0)
+        await busy
+        return await asyncio.gather(*records, return_exceptions=True)
+
+    return run(wait_together())
+
+
 def test_workers_that_record_the_same_order_at_once_leave_one(
     database_url: str, postgres_history: PostgresHistory
 ) -> None:
@@ -283,6 +305,93 @@ def test_orders_of_one_worker_share_one_connection(
     run(at_once())
 
     assert connect.call_count == 1
+
+
+def test_orders_that_wait_for_the_connection_are_recorded_in_one_transaction(
+    database_url: str, postgres_history: PostgresHistory
+) -> None:
+    orders = [a_confirmed_order(f"order-{number}") for number in range(10)]
+
+    assert together(database_url, postgres_history, orders) == [None] * 10
+
+    assert rows(database_url, "SELECT count(DISTINCT xmin::text) FROM orders") == [{"count": 1}]
+    assert [run(postgres_history.get(order.order_id)) for order in orders] == [
+        (OrderSummary.of(order), list(order.events)) for order in orders
+    ]
+
+
+@pytest.mark.parametrize("nonsense", ["\0", "\ud800"], ids=["of the server's", "of the client's"])
+def test_an_order_that_cannot_be_recorded_is_no_trouble_of_those_it_waits_with(
+    database_url: str, postgres_history: PostgresHistory, nonsense: str
+) -> None:
+    orders = [a_confirmed_order(f"order-{number}", user_id=nonsense if number == 1 else None) for number in range(4)]
+
+    outcomes = together(database_url, postgres_history, orders)
+
+    assert [isinstance(outcome, psycopg.DataError | UnicodeError) for outcome in outcomes] == [
+        False,
+        True,
+        False,
+        False,
+    ]
+    assert find(postgres_history) == ["order-3", "order-2", "order-0"]
+
+
+def test_two_ends_of_one_order_may_wait_together(database_url: str, postgres_history: PostgresHistory) -> None:
+    failed = a_failed_order()
+    confirmed = confirm(failed.replayed("operator", failed.updated_at + minutes(1)))
+
+    assert together(database_url, postgres_history, [confirmed, failed]) == [None, None]
+
+    assert run(postgres_history.get(failed.order_id)) == (OrderSummary.of(confirmed), list(confirmed.events))
+
+
+def test_workers_with_the_same_orders_do_not_wait_for_each_other(
+    database_url: str, postgres_history: PostgresHistory
+) -> None:
+    orders = [a_confirmed_order(f"order-{number}") for number in range(3)]
+    with ThreadPoolExecutor() as workers, psycopg.connect(database_url) as third:
+        third.execute(*encoded(record_query([orders[1]])))
+        # From both ends to the one in the middle, which is taken.
+        recorded = [workers.submit(execute, database_url, record_query(given)) for given in (orders, orders[::-1])]
+        give_up = time.monotonic() + 10
+        while (stuck := rows(database_url, WAITING_FOR_A_LOCK)) != [{"count": 2}]:
+            assert time.monotonic() < give_up, stuck
+        third.commit()
+        for outcome in recorded:
+            outcome.result()
+
+    assert find(postgres_history) == ["order-2", "order-1", "order-0"]
+
+
+WAITING_FOR_A_LOCK = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+
+
+def execute(url: str, query: tuple[str, dict[str, str]]) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute(*encoded(query))
+
+
+def encoded(query: tuple[str, dict[str, str]]) -> tuple[bytes, dict[str, str]]:
+    statement, parameters = query
+    return statement.encode(), parameters
+
+
+def test_an_order_that_was_given_up_while_it_waited_is_not_sent_later(
+    database_url: str, postgres_history: PostgresHistory
+) -> None:
+    async def given_up() -> None:
+        with locked(database_url):
+            first = asyncio.ensure_future(postgres_history.record(a_confirmed_order("first")))
+            second = asyncio.ensure_future(postgres_history.record(a_confirmed_order("second")))
+            await asyncio.sleep(0)
+            second.cancel()
+        await asyncio.gather(first, second, return_exceptions=True)
+        await postgres_history.record(a_confirmed_order("third"))
+
+    run(given_up())
+
+    assert find(postgres_history) == ["third", "first"]
 
 
 def test_readers_of_the_usual_columns_find_them(database_url: str, postgres_history: PostgresHistory) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 from psycopg import Connection, OperationalError, ProgrammingError
 from psycopg.conninfo import make_conninfo
@@ -21,7 +23,11 @@ REST_SECONDS = 10.0
 
 STATEMENT_SECONDS = 2
 
+_AWAY = (OperationalError, ReadOnlySqlTransaction)
+
 Parameters = Mapping[str, Any] | Sequence[Any]
+Result = TypeVar("Result")
+Item = TypeVar("Item")
 
 
 class BadDatabaseUrl(Exception):
@@ -48,19 +54,24 @@ class Database:
         once for `REST_SECONDS` after that.
         Errors in the statement or its data come as psycopg raises them.
         """
+        return await self.in_turn(partial(self.execute_now, statement, parameters))
+
+    async def in_turn(self, work: Callable[[], Result]) -> Result:
+        """The same for anything that may `execute_now`."""
         loop = asyncio.get_running_loop()
         if loop.time() < self._silent_until:
             raise Unavailable("Postgres")
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
-                return await loop.run_in_executor(self._thread, self._execute, statement, parameters)
+                return await loop.run_in_executor(self._thread, work)
         except (ConnectionTimeout, TimeoutError) as error:
             self._silent_until = loop.time() + REST_SECONDS
             raise Unavailable("Postgres") from error
-        except (OperationalError, ReadOnlySqlTransaction) as error:
+        except _AWAY as error:
             raise Unavailable("Postgres") from error
 
-    def _execute(self, statement: str, parameters: Parameters) -> list[DictRow]:
+    def execute_now(self, statement: str, parameters: Parameters) -> list[DictRow]:
+        """Only when it is one's turn."""
         if self._connection is not None:
             try:
                 return _rows(self._connection, statement, parameters)
@@ -74,6 +85,47 @@ class Database:
         self._connection = None
         self._connection = connect(self._url, connect_seconds=CONNECT_SECONDS, statement_seconds=STATEMENT_SECONDS)
         return _rows(self._connection, statement, parameters)
+
+
+class Together(Generic[Item]):
+    """One statement for all items that wait for their turn at the same time, and an outcome for each."""
+
+    def __init__(self, database: Database, query: Callable[[Sequence[Item]], tuple[str, Parameters]]) -> None:
+        self._database = database
+        self._query = query
+        self._waiting: deque[tuple[Item, Future[None]]] = deque()
+
+    async def execute(self, item: Item) -> None:
+        """As `Database.execute`."""
+        outcome: Future[None] = Future()
+        self._waiting.append((item, outcome))
+        try:
+            await self._database.in_turn(partial(self._take_turn, outcome))
+        finally:
+            outcome.cancel()
+
+    def _take_turn(self, outcome: Future[None]) -> None:
+        waiting = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        self._execute([(item, waits) for item, waits in waiting if waits.set_running_or_notify_cancel()])
+        # An earlier turn may have brought it.
+        outcome.result()
+
+    def _execute(self, waiting: Sequence[tuple[Item, Future[None]]]) -> None:
+        if not waiting:
+            return
+        try:
+            self._database.execute_now(*self._query([item for item, _ in waiting]))
+        except Exception as error:
+            if len(waiting) == 1 or isinstance(error, _AWAY):
+                for _, outcome in waiting:
+                    outcome.set_exception(error)
+            else:
+                # Something is wrong with one of them, which is no trouble of the others.
+                for one in waiting:
+                    self._execute([one])
+        else:
+            for _, outcome in waiting:
+                outcome.set_result(None)
 
 
 def connect(url: str, *, connect_seconds: int, statement_seconds: int) -> Connection[DictRow]:

@@ -1,8 +1,12 @@
-"""The history of finished orders in Postgres. Each method is one statement: one transaction, one round trip."""
+"""The history of finished orders in Postgres.
+
+Each method is one statement: one transaction, one round trip, and prepared by psycopg once it has run a few times.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,7 +17,7 @@ from order_engine.domain.summaries import OrderSummary
 from order_engine.service.ports import OrderFilter, Position
 
 if TYPE_CHECKING:
-    from order_engine.adapters.database import Database
+    from order_engine.adapters.database import Database, Together
 
 # Columns that existing readers of this table know by another name than the API gives them.
 _RENAMED = {"order_id": "id", "executed_price": "final_price", "error": "error_message"}
@@ -28,12 +32,13 @@ _SUMMARY = ", ".join(f"{column} AS {field}" for field, column in _COLUMNS.items(
 _RECORD = f"""
 WITH recorded AS (
     INSERT INTO orders ({", ".join(_COLUMNS.values())})
-    VALUES ({", ".join(f"%({field})s" for field in _COLUMNS)})
+    SELECT {", ".join(_COLUMNS.values())} FROM jsonb_populate_recordset(NULL::orders, %(orders)s::jsonb)
     ON CONFLICT (id) DO UPDATE SET {", ".join(f"{column} = excluded.{column}" for column in _COLUMNS.values())}
     WHERE excluded.sequence > orders.sequence
 )
 INSERT INTO order_status_history (order_id, sequence, status, payload, created_at)
-SELECT %(order_id)s, (event ->> 'sequence')::integer, event ->> 'status', event, (event ->> 'timestamp')::timestamptz
+SELECT event ->> 'orderId', (event ->> 'sequence')::integer, event ->> 'status', event,
+       (event ->> 'timestamp')::timestamptz
 FROM jsonb_array_elements(%(events)s::jsonb) AS event
 ON CONFLICT (order_id, sequence) DO NOTHING
 """  # noqa: S608 (made of our own field names only)
@@ -63,7 +68,7 @@ class PostgresHistory:
         self._url = url
 
     async def record(self, order: Order) -> None:
-        await self._database.execute(_RECORD, _parameters(order))
+        await self._records.execute(order)
 
     async def get(self, order_id: str) -> tuple[OrderSummary, list[Event]] | None:
         rows = await self._database.execute(GET, {"order_id": order_id})
@@ -85,6 +90,24 @@ class PostgresHistory:
         from order_engine.adapters.database import Database  # noqa: PLC0415
 
         return Database(self._url)
+
+    @cached_property
+    def _records(self) -> Together[Order]:
+        from order_engine.adapters.database import Together  # noqa: PLC0415
+
+        return Together(self._database, record_query)
+
+
+def record_query(orders: Sequence[Order]) -> tuple[str, dict[str, str]]:
+    """The statement that records finished orders with their events, and its parameters."""
+    # Sorted, so that two workers with the same orders cannot each wait for the other.
+    orders = sorted(orders, key=lambda order: order.order_id)
+    rows = [
+        {column: getattr(summary, field) for field, column in _COLUMNS.items()}
+        for summary in map(OrderSummary.of, orders)
+    ]
+    events = [event for order in orders for event in order.events]
+    return _RECORD, {"orders": _json(rows), "events": _json(events)}
 
 
 def find_query(filter: OrderFilter, *, before: Position | None, limit: int) -> tuple[str, dict[str, Any]]:
@@ -112,13 +135,6 @@ def find_query(filter: OrderFilter, *, before: Position | None, limit: int) -> t
     return statement, {**parameters, "before_id": before and before.order_id, "limit": limit}
 
 
-def _parameters(order: Order) -> dict[str, Any]:
-    summary = OrderSummary.of(order)
-    values = {field: getattr(summary, field) for field in _COLUMNS}
-    return {field: _json(value) if isinstance(value, dict | list) else value for field, value in values.items()} | {
-        "events": _json(order.events)
-    }
-
-
 def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    """Postgres reads decimals and times from text."""
+    return json.dumps(value, default=str, ensure_ascii=False)
