@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from random import Random
@@ -21,8 +22,8 @@ from tests.e2e.test_recovery import sweep
 from tests.e2e.workers import kill, needs_proc, workers
 
 POSTGRES_AWAY_SECONDS = float(os.environ.get("OUTAGE_SECONDS", "20"))
-SQS_AWAY_SECONDS = 5.0
-ORDERS_WHILE_SQS_IS_AWAY = 120
+BRIEFLY_SECONDS = 5.0
+ORDERS_MEANWHILE = 120
 
 Report = Callable[[str], None]
 
@@ -78,6 +79,32 @@ def test_with_postgres_away_none_is_refused_all_are_confirmed_and_the_history_co
     assert ends == {Status.CONFIRMED: len(order_ids)}
 
 
+def test_with_postgres_away_for_five_seconds_none_is_refused_and_none_is_swapped_twice(
+    stack: Stack, report: Report
+) -> None:
+    async def scenario(client: Client) -> set[str]:
+        loop = asyncio.get_running_loop()
+        async with following(stack) as follower:
+            await asyncio.to_thread(stack.postgres.stop)
+            try:
+                order_ids = await stream(client, follower, BRIEFLY_SECONDS, ORDERS_MEANWHILE / BRIEFLY_SECONDS)
+            finally:
+                await asyncio.to_thread(stack.postgres.start)
+            back = loop.time()
+            await asyncio.gather(*(follower.end(order_id, 60) for order_id in order_ids))
+        confirmed = loop.time() - back
+        await all_settled(stack, order_ids, 60)
+        report(
+            f"{len(order_ids)} orders while Postgres was away, none refused; it was back {confirmed:.0f} s before the"
+            f" last was confirmed, and {loop.time() - back:.0f} s before the history was complete"
+        )
+        return order_ids
+
+    order_ids = run(stack, scenario)
+    ends = assert_nothing_lost_nothing_swapped_twice(stack, order_ids)
+    assert ends == {Status.CONFIRMED: ORDERS_MEANWHILE}
+
+
 def test_with_sqs_away_none_is_refused_and_all_that_is_accepted_is_confirmed(stack: Stack, report: Report) -> None:
     async def scenario(client: Client) -> set[str]:
         loop = asyncio.get_running_loop()
@@ -87,15 +114,14 @@ def test_with_sqs_away_none_is_refused_and_all_that_is_accepted_is_confirmed(sta
             assert proxy.troubles == 0
 
             proxy.weather = Weather(away=SQS)
-            loop.call_later(SQS_AWAY_SECONDS, setattr, proxy, "weather", FINE)
-            per_second = ORDERS_WHILE_SQS_IS_AWAY / SQS_AWAY_SECONDS
-            order_ids = await stream(client, follower, SQS_AWAY_SECONDS, per_second)
+            loop.call_later(BRIEFLY_SECONDS, setattr, proxy, "weather", FINE)
+            order_ids = await stream(client, follower, BRIEFLY_SECONDS, ORDERS_MEANWHILE / BRIEFLY_SECONDS)
             refused, accepted = proxy.troubles, loop.time()
-            assert refused >= SQS_AWAY_SECONDS, "SQS was not away"
+            assert refused >= BRIEFLY_SECONDS, "SQS was not away"
             # As the schedule does it every minute, a little sooner.
             await all_confirmed(stack, follower, order_ids)
             report(
-                f"{len(order_ids)} orders from when SQS went away for {SQS_AWAY_SECONDS:g} s, {refused} calls of it"
+                f"{len(order_ids)} orders from when SQS went away for {BRIEFLY_SECONDS:g} s, {refused} calls of it"
                 f" found nobody, none refused; all confirmed {loop.time() - accepted:.0f} s after the last was accepted"
             )
             await all_settled(stack, order_ids, 60)
@@ -104,7 +130,7 @@ def test_with_sqs_away_none_is_refused_and_all_that_is_accepted_is_confirmed(sta
     with deployed_again(stack):
         order_ids = run(stack, scenario)
     ends = assert_nothing_lost_nothing_swapped_twice(stack, order_ids)
-    assert ends == {Status.CONFIRMED: ORDERS_WHILE_SQS_IS_AWAY}
+    assert ends == {Status.CONFIRMED: ORDERS_MEANWHILE}
 
 
 async def all_confirmed(stack: Stack, follower: Follower, order_ids: set[str]) -> None:
@@ -114,36 +140,65 @@ async def all_confirmed(stack: Stack, follower: Follower, order_ids: set[str]) -
     assert {events[-1]["status"] for events in await ends} == {"confirmed"}
 
 
+# Orders stay in flight long enough to be caught there, and still be there when a deploy is done.
+TEN_IN_FLIGHT = {"OrdersPerWorker": "10", "LandingMinMs": "8000", "LandingMaxMs": "9000"}
+
+
+def kill_workers(stack: Stack, how: signal.Signals) -> None:
+    killed = workers(stack, "ExecuteOrder")
+    assert killed, "no worker to be killed"
+    for pid in killed:
+        kill(pid, how)
+
+
+ENDS_OF_A_WORKER: dict[str, Callable[[Stack], None]] = {
+    "kill -9": lambda stack: kill_workers(stack, signal.SIGKILL),
+    "SIGTERM": lambda stack: kill_workers(stack, signal.SIGTERM),
+    "a deploy": lambda stack: stack.deploy(**TEN_IN_FLIGHT, QuoteDelayMs="60"),
+}
+
+
 @needs_proc
-def test_ten_orders_whose_one_worker_is_killed_in_flight_are_swapped_once_each(stack: Stack, report: Report) -> None:
+def test_ten_orders_whose_worker_is_killed_or_replaced_in_flight_are_swapped_once_each_within_a_minute(
+    stack: Stack, report: Report
+) -> None:
+    """One ten after the other; redelivery takes half a minute, and they wait for it together."""
+
     async def scenario(client: Client) -> set[str]:
+        async with following(stack) as follower, asyncio.TaskGroup() as recovering:
+            tens = []
+            for name, end in ENDS_OF_A_WORKER.items():
+                order_ids = await ten_in_flight(client, follower)
+                at = asyncio.get_running_loop().time()
+                await asyncio.to_thread(end, stack)
+                in_flight = [order_id for order_id in order_ids if not is_ended(follower, order_id)]
+                assert len(in_flight) == 10, name
+                tens.append(order_ids)
+                recovering.create_task(confirmed_within_a_minute(name, order_ids, at, follower))
+        order_ids = set().union(*tens)
+        await all_settled(stack, order_ids, 30)
+        return order_ids
+
+    async def confirmed_within_a_minute(name: str, order_ids: set[str], at: float, follower: Follower) -> None:
         loop = asyncio.get_running_loop()
-        async with following(stack) as follower:
-            with order_queue_held(stack):
-                order_ids = await stream(client, follower, seconds=0.1, per_second=100)
-            for order_id in order_ids:
-                await client.reaches(order_id, "submitted")
-            killed = workers(stack, "ExecuteOrder")
-            for pid in killed:
-                kill(pid)
-            at = loop.time()
-            in_flight = [order_id for order_id in order_ids if not is_ended(follower, order_id)]
-            await asyncio.gather(*(follower.end(order_id, 90) for order_id in order_ids))
-            confirmed = loop.time() - at
-            await all_settled(stack, order_ids, 90 - confirmed)
-            report(
-                f"{len(killed)} worker(s) killed with {len(in_flight)} orders in flight:"
-                f" all confirmed {confirmed:.1f} s later, recorded {loop.time() - at:.1f} s later"
-            )
-            assert len(in_flight) == len(order_ids) == 10
-            return order_ids
+        ends = [await follower.end(order_id, at + 60 - loop.time()) for order_id in order_ids]
+        assert {events[-1]["status"] for events in ends} == {"confirmed"}, name
+        report(f"{name} with 10 orders in flight: all confirmed {loop.time() - at:.1f} s later")
 
     with deployed_again(stack):
-        # Orders stay in flight long enough to be caught there.
-        stack.deploy(OrdersPerWorker="10", LandingMinMs="4000", LandingMaxMs="5000")
+        stack.deploy(**TEN_IN_FLIGHT)
         order_ids = run(stack, scenario)
     ends = assert_nothing_lost_nothing_swapped_twice(stack, order_ids)
-    assert ends == {Status.CONFIRMED: len(order_ids)}
+    assert ends == {Status.CONFIRMED: 30}
+
+
+async def ten_in_flight(client: Client, follower: Follower) -> set[str]:
+    """Ten orders, submitted to the chain by one worker."""
+    with order_queue_held(client.stack):
+        order_ids = await stream(client, follower, seconds=0.1, per_second=100)
+    for order_id in order_ids:
+        await client.reaches(order_id, "submitted")
+    return order_ids
 
 
 @contextmanager

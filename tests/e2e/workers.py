@@ -23,9 +23,9 @@ def workers(stack: Stack, function: str = "") -> list[int]:
     return sorted(pid for pid, command in _commands() if mark in command and function.encode() in command)
 
 
-def kill(pid: int) -> None:
+def kill(pid: int, how: signal.Signals = signal.SIGKILL) -> None:
     with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, how)
 
 
 def resident_bytes(pid: int) -> int:
