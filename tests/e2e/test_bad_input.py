@@ -4,20 +4,54 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
 import httpx
 
 from local.stack import Stack
-from tests.e2e.clients import Client, Json, run
-from tests.functions.test_submit_order import BAD_ORDERS, BAD_QUERIES
+from tests.e2e.clients import SELL_SOL, Client, Json, run
+from tests.functions.test_submit_order import BAD_ORDERS, BAD_QUERIES, but, number
 from tests.unit.test_frames import BAD_FRAMES
 
 # Two are nonsense at the time that stands still in the fast tests. Bytes that are no text never reach the function
 # as they are: ministack 1.5.33 replaces them on the way.
 ELSEWHERE = {"expired already", "expiring in a year", "not UTF-8"}
 BAD_HERE = {name: case for name, case in BAD_ORDERS.items() if name not in ELSEWHERE}
+
+
+# What other engines accept and execute, or answer with a 500; and what the refusal has to name.
+NO_NUMBERS = ["NaN", "Infinity"]
+ODD_AMOUNTS = ["1e400", "1e308", "1e-30", "-1", "0", '""', '"one"', "true", "[1]", '{"value": 1}']
+ODD_FIELDS: list[Json] = [
+    {"tokenIn": ""},
+    {"tokenIn": "S" * 10_000},
+    {"tokenIn": "SOL\0"},
+    {"tokenIn": "DOGE"},
+    {"tokenIn": None},
+    {"tokenIn": {"symbol": "SOL"}},
+    {"tokenOut": "SOL"},
+    {"type": "limit"},
+    {"limitPrice": 100},
+    {"slippageBps": -1},
+    {"slippageBps": 100_000},
+    {"slippageBps": "low"},
+]
+ODD_ORDERS: list[tuple[str, str]] = [
+    *((number(amount), amount) for amount in NO_NUMBERS),
+    *((number(amount), "amount") for amount in ODD_AMOUNTS),
+    *((json.dumps(but(**field)), name) for field in ODD_FIELDS for name in field),
+    *((body, "not valid JSON") for body in ("", "tokenIn=SOL", "{")),
+    ("[]", "a JSON object"),
+    (json.dumps({"order": SELL_SOL}), "order: is not known"),
+]
+ODD_READS = {
+    "/api/orders?limit=-1": "limit",
+    "/api/orders?cursor=abc": "cursor",
+    "/api/orders?status=done": "status",
+    "/api/orders/1": "order ids are UUIDs",
+}
 
 
 def orders_in_table(stack: Stack) -> int:
@@ -36,6 +70,30 @@ def assert_refused(response: httpx.Response, status: int, pointer: str, name: st
     problem = response.json()
     assert problem["status"] == status, name
     assert pointer in [error["pointer"] for error in problem["errors"]], f"{name}: {problem}"
+
+
+def test_of_34_odd_requests_none_is_accepted_none_breaks_anything_and_each_is_told_why(
+    stack: Stack, report: Callable[[str], None]
+) -> None:
+    before = orders_in_table(stack)
+
+    async def scenario(client: Client) -> list[tuple[httpx.Response, str]]:
+        def post(body: str, media_type: str = "application/json") -> Awaitable[httpx.Response]:
+            return client.http.post("/api/orders", content=body, headers={"Content-Type": media_type})
+
+        asked = [(post(body), named) for body, named in ODD_ORDERS]
+        asked += [(client.http.get(path), named) for path, named in ODD_READS.items()]
+        asked.append((post(json.dumps(SELL_SOL), "text/plain"), "application/json"))
+        return [(await request, named) for request, named in asked]
+
+    answers = run(stack, scenario)
+    accepted = [answer for answer, _ in answers if not answer.is_error]
+    broken = [answer for answer, _ in answers if answer.is_server_error]
+    report(f"of {len(answers)} odd requests, {len(accepted)} accepted, {len(broken)} answered with a 5xx")
+    assert (len(answers), accepted, broken) == (34, [], [])
+    for answer, named in answers:
+        assert named in answer.json()["detail"], f"{answer.request.content!r}: {answer.text}"
+    assert orders_in_table(stack) == before
 
 
 def test_bad_orders_are_refused_by_their_field_and_leave_nothing(stack: Stack) -> None:
