@@ -11,14 +11,13 @@ from tests.e2e.polling import poll
 from tests.e2e.stacks import running_stack
 
 
-def test_a_change_of_parameters_is_published_for_the_functions_that_have_them(stack: Stack) -> None:
-    before = {name: _live(stack, name)["Version"] for name in ("ExecuteOrder", "SubmitOrder")}
+def test_a_change_of_parameters_is_published(stack: Stack) -> None:
+    before = _live(stack, "ExecuteOrder")["Version"]
     stack.deploy(QuoteDelayMs="60")
     try:
         worker = _live(stack, "ExecuteOrder")
         assert worker["Environment"]["Variables"]["QUOTE_DELAY_MS"] == "60"
-        assert worker["Version"] != before["ExecuteOrder"]
-        assert _live(stack, "SubmitOrder")["Version"] == before["SubmitOrder"]
+        assert worker["Version"] != before
     finally:
         stack.deploy()
     poll(
