@@ -7,7 +7,7 @@ export SAM_CLI_TELEMETRY := 0
 SAM := AWS_DEFAULT_REGION=us-east-1 $(VENV)/sam
 
 .DEFAULT_GOAL := help
-.PHONY: help run logs replay test soak check format build migrate clean
+.PHONY: help run logs replay test soak bench check format build migrate clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ test: .venv/dev ## Run all tests; ARGS are pytest's: make test ARGS="-k replay"
 
 soak: .venv/dev ## Look for a way to break the protocol for as long as half an hour
 	HYPOTHESIS_PROFILE=soak $(VENV)/python -m pytest tests/unit/test_invariants.py
+
+bench: .venv/dev ## Measure speed and cost, and show them; ARGS="--only cost" for less, "--quick" for a trial
+	@$(VENV)/python -m benchmarks run $(ARGS)
 
 check: .venv/dev ## Lint, types and template; changes nothing
 	$(VENV)/ruff check

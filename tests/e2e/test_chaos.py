@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from local.stack import Stack
+from local.workers import workers
 from order_engine.domain.orders import Status
 from order_engine.service.accept_order import PUBLIC, order_id_under
 from tests.e2e.audit import all_settled, assert_nothing_lost_nothing_swapped_twice, stored_orders
@@ -26,7 +27,7 @@ from tests.e2e.clients import Client, client_of
 from tests.e2e.follower import Follower
 from tests.e2e.proxy import FINE, Proxy, Weather, proxied
 from tests.e2e.stacks import running_stack
-from tests.e2e.workers import kill, needs_proc, workers
+from tests.e2e.workers import kill, needs_proc
 
 ORDERS = int(os.environ.get("CHAOS_ORDERS", "100"))
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "25"))

@@ -14,12 +14,13 @@ from uuid import uuid4
 import pytest
 
 from local.stack import Stack
+from local.workers import resident_bytes, workers
 from order_engine.domain.orders import Status
 from tests.e2e.audit import all_settled, assert_nothing_lost_nothing_swapped_twice
 from tests.e2e.clients import SELL_SOL, Client, client_of
 from tests.e2e.follower import Follower
 from tests.e2e.stacks import running_stack
-from tests.e2e.workers import needs_proc, resident_bytes, workers
+from tests.e2e.workers import needs_proc
 
 ORDERS = int(os.environ.get("LOAD_ORDERS", "300"))
 ORDERS_PER_CLIENT = 5

@@ -12,9 +12,10 @@ from uuid import uuid4
 import psycopg
 
 from local.stack import Stack
+from local.workers import workers
 from tests.e2e.audit import all_settled
 from tests.e2e.clients import ENDINGS, SELL_SOL, Client, Json, ledger, run
-from tests.e2e.workers import needs_proc, workers
+from tests.e2e.workers import needs_proc
 
 ORDERS = 60
 WORKERS = 10

@@ -13,13 +13,14 @@ from contextlib import asynccontextmanager, contextmanager
 from random import Random
 
 from local.stack import Stack
+from local.workers import workers
 from order_engine.domain.orders import Status
 from tests.e2e.audit import all_settled, assert_nothing_lost_nothing_swapped_twice
 from tests.e2e.clients import ENDINGS, Client, run
 from tests.e2e.follower import Follower
 from tests.e2e.proxy import FINE, SQS, Weather, proxied
 from tests.e2e.test_recovery import sweep
-from tests.e2e.workers import kill, needs_proc, workers
+from tests.e2e.workers import kill, needs_proc
 
 POSTGRES_AWAY_SECONDS = float(os.environ.get("OUTAGE_SECONDS", "20"))
 BRIEFLY_SECONDS = 5.0

@@ -1,0 +1,67 @@
+"""Local stacks for measuring: as everybody runs them, or with the counter in their functions."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from local.deploy import deploy
+from local.process import free_port
+from local.stack import PROJECT, TEMPLATE, Stack, StackSettings
+from local.template import render
+
+COUNTER = Path(__file__).parent / "counter"
+
+Line = dict[str, Any]
+
+
+class CountedStack(Stack):
+    """A stack whose functions count what they do, without knowing it."""
+
+    @property
+    def counter_file(self) -> Path:
+        return self.directory / "counted.jsonl"
+
+    def deploy(self, **changes: str) -> None:
+        ends = self.endpoints
+        parameters = {
+            **self._settings.parameters,
+            "DatabaseUrl": ends.postgres,
+            "WebSocketEndpoint": "http" + ends.ws.removeprefix("ws"),
+            "AwsEndpointUrl": ends.aws,
+            **changes,
+        }
+        rendered = render(TEMPLATE, parameters)
+        for name, resource in rendered.body["Resources"].items():
+            if resource["Type"] == "AWS::Lambda::Function":
+                resource["Properties"]["Environment"]["Variables"] |= {
+                    "PYTHONPATH": str(COUNTER),
+                    "COUNTER_FILE": str(self.counter_file),
+                    "COUNTER_FUNCTION": name,
+                }
+        self.postgres.wait()
+        self.emulator.wait()
+        self.outputs = deploy(self.emulator.url, rendered, parameters)
+
+    def lines(self, since: int = 0) -> list[Line]:
+        """What was counted after the file had this size."""
+        with self.counter_file.open("rb") as file:
+            file.seek(since)
+            return [json.loads(line) for line in file]
+
+
+@contextmanager
+def counted_stack(parameters: Mapping[str, str]) -> Iterator[CountedStack]:
+    """Gone afterwards. No transaction reverts unless the parameters say so: a retry would be measured as slowness."""
+    directory = PROJECT / ".local" / f"benchmark-{os.getpid()}"
+    settings = StackSettings(directory, {"RevertRate": "0", **parameters}, free_port(), free_port())
+    try:
+        with CountedStack(settings, report=lambda _: None) as running:
+            yield running
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
