@@ -302,8 +302,6 @@ class InMemoryConnections:
 
     async def remove(self, connection_id: str) -> None:
         self.connections.pop(connection_id, None)
-        for key in [key for key in self.subscriptions if key[1] == connection_id]:
-            del self.subscriptions[key]
 
     async def subscribe(self, subscription: Subscription) -> None:
         self.subscriptions[subscription.order_id, subscription.connection_id] = subscription

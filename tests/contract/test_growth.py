@@ -295,9 +295,11 @@ class World:
             costs[step] = self.meter.take()
             return result
 
-        await paid("connect", follow.connect("socket", user_id="me"))
+        # Of its own in each run: what a connection watched outlives it for a while.
+        socket = self.randomness.token()
+        await paid("connect", follow.connect(socket, user_id="me"))
         order = await paid("accept", accept(SwapRequest(SELL_SOL, 100, user_id="me")))
-        await paid("subscribe", follow.subscribe("socket", order.order_id))
+        await paid("subscribe", follow.subscribe(socket, order.order_id))
         await paid("read one", read.one(order.order_id))
         for message in statuses.messages:
             await paid(f"notify of {type(message).__name__}", notify(message))
@@ -305,13 +307,13 @@ class World:
         await paid("claim", self.orders.save(order, claimed))
         await paid("confirm", self.orders.save(claimed, confirmed))
         await paid("push", notify(StatusMessage(order.order_id, "me", confirmed.events[1:])))
-        await paid("ping", follow.high_water("socket"))
+        await paid("ping", follow.high_water(socket))
         await paid("list of a user", read.page(OrderFilter(user_id="me"), before=None, limit=20))
         await paid("list", read.page(OrderFilter(), before=None, limit=20))
         await paid("sweep", watch(self.clock.now() + HOUR))
         settled = replace(confirmed, sent_through=confirmed.sequence, recorded_through=confirmed.sequence)
         await paid("settle", self.orders.save(confirmed, settled))
-        await paid("disconnect", follow.disconnect("socket"))
+        await paid("disconnect", follow.disconnect(socket))
         return costs
 
 

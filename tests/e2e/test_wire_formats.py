@@ -151,8 +151,8 @@ def test_a_ping_finds_a_lost_last_frame(stack: Stack) -> None:
 def test_a_client_that_vanished_is_cleaned_up(stack: Stack) -> None:
     async def scenario(client: Client) -> None:
         before = await asyncio.to_thread(traces_of_connections, stack)
-        accepted = await client.submit()
-        async with client.watch(orderId=accepted["orderId"]) as watch:
+        order_id = await client.submit_slowly("execute_order.chain.look_up", milliseconds=3_000)
+        async with client.watch(orderId=order_id) as watch:
             await watch.next()
             mine = await asyncio.to_thread(traces_of_connections, stack) - before
             assert len(mine) == 2

@@ -49,7 +49,6 @@ PERMISSIONS: dict[str, set[Permission]] = {
     "WsNotify": _logs("WsNotifyLogs")
     | _on("OrdersTable", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
     | _on("OrdersTable", "dynamodb:DeleteItem", "dynamodb:Query")
-    | _on("OrdersTable/index/byConnection", "dynamodb:Query")
     | _on("StatusQueue", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
     | _on("StatusQueue", "sqs:ChangeMessageVisibility", "sqs:SendMessage")
     | _on(CONNECTIONS, "execute-api:ManageConnections"),

@@ -181,13 +181,9 @@ class DynamoConnections:
         return items.connection(connection_id, answer["Item"]) if "Item" in answer else None
 
     async def remove(self, connection_id: str) -> None:
-        connection = await self.get(connection_id)
-        leftovers = [keys.subscription(order, connection_id) for order in await self.subscribed_orders(connection_id)]
-        if connection is not None and connection.user_id is not None:
-            leftovers.append(keys.follower(connection.user_id, connection_id))
-        await asyncio.gather(*(self._delete(key) for key in leftovers))
-        # Last, so that a crash in between leaves what finds the rest.
-        await self._delete(keys.connection(connection_id))
+        user_id = (await self._delete(keys.connection(connection_id))).get("userId")
+        if user_id is not None:
+            await self._delete(keys.follower(user_id["S"], connection_id))
 
     async def subscribe(self, subscription: Subscription) -> None:
         await self._put(items.new_subscription(subscription))
@@ -250,8 +246,11 @@ class DynamoConnections:
     async def _put(self, item: Item) -> None:
         await call(DEPENDENCY, self.client.put_item, TableName=self.table, Item=item)
 
-    async def _delete(self, key: keys.Key) -> None:
-        await call(DEPENDENCY, self.client.delete_item, TableName=self.table, Key=key)
+    async def _delete(self, key: keys.Key) -> Item:
+        """What was there."""
+        answer = await call(DEPENDENCY, self.client.delete_item, TableName=self.table, Key=key, ReturnValues="ALL_OLD")
+        deleted: Item = answer.get("Attributes", {})
+        return deleted
 
     async def _query(self, **parameters: Any) -> list[Item]:
         found: list[Item] = []

@@ -117,16 +117,13 @@ class NotifyClients:
 
     async def _gone(self, message: Replay | Frame) -> None:
         connection = await self.connections.get(message.connection_id)
-        if connection is None:
-            # It left while this was on its way, and what was written after that has nobody to remove it.
-            if isinstance(message, Replay):
-                await self.connections.unsubscribe(message.order_id, message.connection_id)
-            return
-        age = (self.clock.now() - connection.connected_at).total_seconds()
-        if age < OPENING_SECONDS:
-            await self._again(message)
-        else:
+        if connection is not None:
+            age = (self.clock.now() - connection.connected_at).total_seconds()
+            if age < OPENING_SECONDS:
+                return await self._again(message)
             await self.connections.remove(message.connection_id)
+        if isinstance(message, Replay):
+            await self.connections.unsubscribe(message.order_id, message.connection_id)
 
     async def _again(self, message: Replay | Frame) -> None:
         """At its next turn in the queue. What is given up after many tries, the client's ping finds missing."""

@@ -216,7 +216,7 @@ class ConnectionRepository(Protocol):
     async def get(self, connection_id: str) -> Connection | None: ...
 
     async def remove(self, connection_id: str) -> None:
-        """Forget this connection and all its subscriptions."""
+        """Forget this connection. What it watched is found out by the next event, or goes by its time to live."""
         ...
 
     async def subscribe(self, subscription: Subscription) -> None:
