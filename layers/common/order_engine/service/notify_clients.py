@@ -120,7 +120,8 @@ class NotifyClients:
         if connection is not None:
             age = (self.clock.now() - connection.connected_at).total_seconds()
             if age < OPENING_SECONDS:
-                return await self._again(message)
+                await self._again(message)
+                return
             await self.connections.remove(message.connection_id)
         if isinstance(message, Replay):
             await self.connections.unsubscribe(message.order_id, message.connection_id)
