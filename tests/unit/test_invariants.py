@@ -360,7 +360,7 @@ class Engine(RuleBasedStateMachine):
 
 
 SETTINGS = {
-    "ci": settings(max_examples=1_500, stateful_step_count=50, derandomize=True),
+    "ci": settings(max_examples=2_000, stateful_step_count=50, derandomize=True),
     "soak": settings(max_examples=20_000, stateful_step_count=80, database=None),
 }
 

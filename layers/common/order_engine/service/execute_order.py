@@ -100,7 +100,8 @@ class ExecutionPolicy:
     backoff_cap_seconds: float = 120.0
     look_up_every_seconds: float = 0.4
     """One slot: the chain has nothing new more often than that."""
-    resend_every_seconds: float = 2.0
+    resend_every_seconds: float = 4.0
+    """Longer than a landing takes: what was relayed need not be sent again."""
     reserve_seconds: float = 3.0
     """Kept at the end of an invocation for giving the order back in order."""
     clock_skew_seconds: float = 5.0
@@ -291,6 +292,8 @@ class _Visit:
             if clock.now() >= send_at:
                 await self._send(transaction)
                 send_at = clock.now() + timedelta(seconds=policy.resend_every_seconds)
+                # Nothing lands in the slot that it is sent in.
+                await self._wait_for_the_chain()
             match await self._look_up(transaction):
                 case Landed() as fill:
                     return await self._move(self._order.confirmed(fill, clock.now()))
