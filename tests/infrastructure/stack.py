@@ -77,7 +77,7 @@ def example_environment(function: str) -> dict[str, str]:
     def example(variable: str) -> str:
         if variable == "DATABASE_URL":
             return "postgresql://nobody@127.0.0.1:9/none"
-        if variable == "LOG_LEVEL":
+        if variable == "POWERTOOLS_LOG_LEVEL":
             return "INFO"
         return "http://127.0.0.1:9" if variable.endswith(("_URL", "_ENDPOINT")) else "1"
 

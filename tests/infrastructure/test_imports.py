@@ -26,7 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "adapters": {"domain", "service", "adapters", "psycopg", *AWS_SDK},
     "runtime": {
         *("domain", "service", "contracts", "adapters", "runtime"),
-        *("fastapi", "starlette", "mangum", "pydantic", "pydantic_core"),
+        *("fastapi", "starlette", "mangum", "pydantic", "pydantic_core", "aws_lambda_powertools"),
         *AWS_SDK,
     },
 }
