@@ -11,7 +11,7 @@ from order_engine.runtime.snapshot import prepare_for_snapshot
 
 worker = compose()
 runner = make_runner()
-prepare_for_snapshot("order_engine.adapters.database")
+prepare_for_snapshot()
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

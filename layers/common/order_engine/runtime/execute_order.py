@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+# Every order is recorded: psycopg is better loaded at init than while the first of them waits.
+import order_engine.adapters.database  # noqa: F401
 from order_engine.adapters.aws import client
 from order_engine.adapters.chain import SimulatedChain
 from order_engine.adapters.dynamodb import DynamoOrders

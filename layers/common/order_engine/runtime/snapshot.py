@@ -20,7 +20,7 @@ def prepare_for_snapshot(*later: str) -> None:
         hooks = import_module("snapshot_restore_py")
     except ImportError:
         return
-    for module in later:
+    for module in ("aws_lambda_powertools.logging.formatter", *later):
         hooks.register_before_snapshot(import_module, module)
     # Botocore spreads its retries by it: copies that go on in step would retry in step.
     hooks.register_after_restore(random.seed)
