@@ -90,8 +90,8 @@ def test_the_layer_holds_all_of_the_engine(packages: Path) -> None:
 def test_the_layer_is_small_enough_to_start_quickly(packages: Path) -> None:
     """Lambda takes 250 MB; far below that, a growth is worth a look."""
     files = [path for path in packages.rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files if path.suffix != ".pyc") < 22 * MEGABYTE
-    assert sum(path.stat().st_size for path in files if path.suffix == ".pyc") < 7 * MEGABYTE
+    assert sum(path.stat().st_size for path in files if path.suffix != ".pyc") < 26 * MEGABYTE
+    assert sum(path.stat().st_size for path in files if path.suffix == ".pyc") < 8 * MEGABYTE
 
 
 def test_the_layer_carries_no_litter_and_nothing_that_lambda_brings(packages: Path) -> None:
