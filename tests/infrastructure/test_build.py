@@ -91,7 +91,7 @@ def test_the_layer_is_small_enough_to_start_quickly(packages: Path) -> None:
     """Lambda takes 250 MB; far below that, a growth is worth a look."""
     files = [path for path in packages.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files if path.suffix != ".pyc") < 26 * MEGABYTE
-    assert sum(path.stat().st_size for path in files if path.suffix == ".pyc") < 8 * MEGABYTE
+    assert sum(path.stat().st_size for path in files if path.suffix == ".pyc") < 9 * MEGABYTE
 
 
 def test_the_layer_carries_no_litter_and_nothing_that_lambda_brings(packages: Path) -> None:
