@@ -20,10 +20,10 @@ from order_engine.domain.errors import InvalidOrder, Unavailable
 from order_engine.domain.events import Event
 from order_engine.domain.orders import Order, SwapRequest
 from order_engine.service.accept_order import AcceptOrder
-from order_engine.service.execute_order import Done, ExecuteOrder, ExecutionPolicy, OrderMessage, Verdict
+from order_engine.service.execute_order import Done, ExecuteOrder, ExecutionPolicy, Verdict
 from order_engine.service.follow_orders import FollowOrders
 from order_engine.service.notify_clients import NotifyClients
-from order_engine.service.ports import Frame, Replay, StatusMessage
+from order_engine.service.ports import Frame, OrderMessage, Replay, StatusMessage
 from order_engine.service.watch_orders import WatchOrders
 from tests.fakes import (
     CountingRandomness,

@@ -14,8 +14,8 @@ from order_engine.domain.events import Event
 from order_engine.domain.orders import Lease, Order, Status, SwapRequest
 from order_engine.domain.quotes import Swap, SwapMode
 from order_engine.domain.transactions import Outcome, Transaction
-from order_engine.service.execute_order import Back, Done, ExecuteOrder, OrderMessage, Verdict
-from order_engine.service.ports import StatusMessage
+from order_engine.service.execute_order import Back, Done, ExecuteOrder, Verdict
+from order_engine.service.ports import OrderMessage, StatusMessage
 from tests.fakes import (
     CountingRandomness,
     FixedPriceVenue,

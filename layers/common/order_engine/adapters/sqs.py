@@ -14,8 +14,7 @@ from order_engine.adapters.aws import call
 from order_engine.domain.errors import Unavailable
 from order_engine.domain.events import Event
 from order_engine.domain.orders import Order
-from order_engine.service.execute_order import OrderMessage
-from order_engine.service.ports import Frame, Randomness, Replay, StatusMessage
+from order_engine.service.ports import Frame, OrderMessage, Randomness, Replay, StatusMessage
 
 DEPENDENCY = "SQS"
 

@@ -47,6 +47,7 @@ from order_engine.service.ports import (
     Chain,
     Clock,
     History,
+    OrderMessage,
     OrderQueue,
     OrderRepository,
     Randomness,
@@ -58,23 +59,6 @@ logger = logging.getLogger(__name__)
 
 MOST_EVENTS_A_MESSAGE = 50
 """Of some 2 KB each; a message may have 256 KB."""
-
-
-@dataclass(frozen=True, slots=True)
-class OrderMessage:
-    """One delivery of a message. A redriven message keeps its `token` but is a new message with a new `sent_at`."""
-
-    order_id: str
-    token: str
-    message_id: str
-    sent_at: datetime
-    receive_count: int
-    deferrals: int = 0
-    """How often it was put off for reasons that were not the order's fault."""
-    record_only: bool = False
-    """Sent only to bring a finished order into the history."""
-    accepted: Order | None = None
-    """The order as it was accepted. It may have moved on since, which its first claim finds out."""
 
 
 @dataclass(frozen=True, slots=True)
