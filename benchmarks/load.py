@@ -57,9 +57,14 @@ class Seen:
 
 
 async def place_orders(
-    target: Target, orders: int, at_once: int, ended: Callable[[], None] = lambda: None
+    target: Target,
+    orders: int,
+    at_once: int,
+    ended: Callable[[], None] = lambda: None,
+    *,
+    pause_seconds: float = 0,
 ) -> list[Seen]:
-    """Each order is placed as soon as fewer than `at_once` are under way; `ended` is called at the end of each."""
+    """Each order is placed `pause_seconds` after fewer than `at_once` are under way; `ended` is called after each."""
     places = asyncio.Semaphore(at_once)
     limits = httpx.Limits(max_connections=100)
     async with httpx.AsyncClient(
@@ -70,9 +75,17 @@ async def place_orders(
             async with places:
                 seen = await _place(target, http)
                 ended()
+                await asyncio.sleep(pause_seconds)
                 return seen
 
         return await asyncio.gather(*(in_turn() for _ in range(orders)))
+
+
+def confirmed(seen: list[Seen]) -> list[Seen]:
+    """All of them. Raises `RuntimeError` where an order was not: what took no time to fail would look fast."""
+    if unhappy := [each.error or each.status for each in seen if each.status != "confirmed"]:
+        raise RuntimeError(f"{len(unhappy)} of {len(seen)} orders were not confirmed: {unhappy[0]}")
+    return seen
 
 
 async def _place(target: Target, http: httpx.AsyncClient) -> Seen:
@@ -141,7 +154,7 @@ async def _until_end(target: Target, socket: ClientConnection, seen: Seen) -> No
     while True:
         try:
             async with asyncio.timeout(patience):
-                frame = json.loads(await socket.recv())
+                frame = _object(await socket.recv())
         except TimeoutError:
             return
         order_id = frame.get(dialect.id_field, seen.order_id)
@@ -151,7 +164,16 @@ async def _until_end(target: Target, socket: ClientConnection, seen: Seen) -> No
         seen.order_id = order_id
         told.add(sequence)
         seen.frames.append((time.time(), frame))
-        if frame["status"] in dialect.endings:
-            patience = target.linger_seconds
-        if patience is not None and (frame["status"] != "failed" or not patience):
+        has_ended = frame["status"] in dialect.endings
+        if has_ended and (frame["status"] != "failed" or not target.linger_seconds):
             return
+        patience = target.linger_seconds if has_ended else None
+
+
+def _object(text: str | bytes) -> Json:
+    """Nothing where a frame is no JSON object: somebody's greeting, or an answer to a ping."""
+    try:
+        frame = json.loads(text)
+    except ValueError:
+        return {}
+    return frame if isinstance(frame, dict) else {}

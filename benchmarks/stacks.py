@@ -1,4 +1,4 @@
-"""Local stacks for measuring: as everybody runs them, or with the counter in their functions."""
+"""Local stacks to measure, as they are or with the counter in their functions."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from benchmarks.dialects import DIALECTS
+from benchmarks.load import Target
 from local.deploy import deploy
 from local.process import free_port
 from local.stack import PROJECT, TEMPLATE, Stack, StackSettings
@@ -17,7 +19,11 @@ from local.template import render
 
 COUNTER = Path(__file__).parent / "counter"
 
+DIALECT = "token-in-out"
+"""The one that most engines of the field speak: POST, then a socket for the order."""
+
 Line = dict[str, Any]
+AnyStack = TypeVar("AnyStack", bound=Stack)
 
 
 class CountedStack(Stack):
@@ -49,19 +55,30 @@ class CountedStack(Stack):
         self.outputs = deploy(self.emulator.url, rendered, parameters)
 
     def lines(self, since: int = 0) -> list[Line]:
-        """What was counted after the file had this size."""
+        """What was counted after the file had this size, with `target` named for what it is to the engine."""
+        names = {
+            self.outputs["OrdersTableName"]: "orders",
+            self.outputs["LedgerTableName"]: "chain",
+            self.outputs["OrderQueueUrl"]: "order queue",
+            self.outputs["StatusQueueUrl"]: "status queue",
+        }
         with self.counter_file.open("rb") as file:
             file.seek(since)
-            return [json.loads(line) for line in file]
+            lines = [json.loads(line) for line in file]
+        return [line | {"target": names.get(line.get("target"), "sockets")} for line in lines]
 
 
 @contextmanager
-def counted_stack(parameters: Mapping[str, str]) -> Iterator[CountedStack]:
+def running(kind: type[AnyStack], parameters: Mapping[str, str]) -> Iterator[AnyStack]:
     """Gone afterwards. No transaction reverts unless the parameters say so: a retry would be measured as slowness."""
     directory = PROJECT / ".local" / f"benchmark-{os.getpid()}"
     settings = StackSettings(directory, {"RevertRate": "0", **parameters}, free_port(), free_port())
     try:
-        with CountedStack(settings, report=lambda _: None) as running:
-            yield running
+        with kind(settings, report=lambda _: None) as stack:
+            yield stack
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def target_of(stack: Stack) -> Target:
+    return Target(stack.endpoints.http, stack.endpoints.ws, DIALECTS[DIALECT])

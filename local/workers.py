@@ -41,13 +41,20 @@ def most_resident_bytes(pid: int) -> int:
 def cpu_seconds(pid: int) -> float:
     """What it has used since its start, for itself and the system on its behalf; 0 when the process has ended."""
     try:
-        stat = (PROC / str(pid) / "stat").read_text()
+        user, system = _status(pid)[11:13]
     except OSError:
         return 0.0
-    # The second field, the command's name in parentheses, may have spaces in it.
-    fields = stat.rpartition(")")[2].split()
-    user, system = fields[11:13]
     return (int(user) + int(system)) * _TICK_SECONDS
+
+
+def parent(pid: int) -> int:
+    """The process that started it; of a worker, the emulator. Raises `OSError` when it has ended."""
+    return int(_status(pid)[1])
+
+
+def _status(pid: int) -> list[str]:
+    """What follows the command's name, which may have spaces in it, in proc_pid_stat(5)."""
+    return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
 
 
 def _commands() -> list[tuple[int, bytes]]:

@@ -77,7 +77,7 @@ def count_calls() -> None:
                 until=until,
                 cpu=used,
                 capacity=answer.get("ConsumedCapacity") or batch_capacity(parameters),
-                bytes=len(parameters.get("MessageBody") or parameters.get("Data") or ""),
+                bytes=payload_bytes(parameters),
                 # What the counting took, up to the writing of this line.
                 counter=time.thread_time() - began - used,
             )
@@ -89,6 +89,12 @@ def target(parameters: dict[str, Any]) -> str:
     """The table or queue that a call goes to."""
     tables = parameters.get("RequestItems") or [""]
     return str(parameters.get("TableName") or parameters.get("QueueUrl") or next(iter(tables)))
+
+
+def payload_bytes(parameters: dict[str, Any]) -> int:
+    """Of messages and frames, by which SQS and API Gateway charge."""
+    messages = [entry["MessageBody"] for entry in parameters.get("Entries", []) if "MessageBody" in entry]
+    return sum(map(len, [*messages, parameters.get("MessageBody", ""), parameters.get("Data", b"")]))
 
 
 def batch_capacity(parameters: dict[str, Any]) -> dict[str, float] | None:
