@@ -26,6 +26,7 @@ def bill(lines: Sequence[Line], seen: Sequence[Seen], log_bytes: int) -> list[Js
     polled = {name: 2 * len(by_function[name]) for name in ("ExecuteOrder", "WsNotify")}
     said = sum(line["event"] == "MESSAGE" for line in by_function["WsConnect"])
     minutes = sum(each.ended_at - (each.answered_at or each.sent_at) for each in seen) / 60
+    frames = sum(line["bytes"] for line in calls if line["target"] == "sockets")
     rows = [
         ("HTTP API: requests", len(by_function["SubmitOrder"]), prices.HTTP_API_REQUEST),
         ("WebSocket API: messages", _chunks(calls, "sockets", 32) + said, prices.WEBSOCKET_MESSAGE),
@@ -53,6 +54,7 @@ def bill(lines: Sequence[Line], seen: Sequence[Seen], log_bytes: int) -> list[Js
         ("SQS: order queue, received and deleted", polled["ExecuteOrder"], prices.SQS_REQUEST),
         ("SQS: status queue, sent", sent["status queue"], prices.SQS_FIFO_REQUEST),
         ("SQS: status queue, received and deleted", polled["WsNotify"], prices.SQS_FIFO_REQUEST),
+        ("Transfer out: GB of frames", frames / 1e9, prices.TRANSFER_OUT_GB),
         ("CloudWatch Logs: GB", log_bytes / 1e9, prices.LOGS_GB),
     ]
     return [
@@ -70,8 +72,9 @@ def bill_table(rows: Sequence[Json], title: str) -> Table:
     table = Table(
         "what", "an order", "$ for a million orders",
         title=title,
-        caption=f"Prices of {prices.REGION}, {prices.DATE}; without Postgres, and the chain, which is simulated."
-        " Receives and deletes are Lambda's own: reckoned, two for an invocation",
+        caption=f"Prices of {prices.REGION}, {prices.DATE}; functions warm, sockets open until the order's end; without"
+        " Postgres, and without the chain, which is simulated. Receives and deletes, which Lambda makes itself, are"
+        " reckoned: two for an invocation",
     )  # fmt: skip
     for row in rows:
         table.add_row(row["what"], f"{row['anOrder']:.3g}", f"{row['dollars']:.2f}")

@@ -115,18 +115,19 @@ def _finer(marks: Sequence[Mark], lines: Sequence[Line]) -> list[Mark]:
     ]
 
 
-def _times(lines: Sequence[Line], function: str, what: str) -> list[float]:
-    return [
-        line["at"] for line in lines if line["function"] == function and what in (line["kind"], line.get("operation"))
-    ]
-
-
 def _first(lines: Sequence[Line], function: str, what: str) -> float:
     return min(_times(lines, function, what))
 
 
 def _last(lines: Sequence[Line], function: str, what: str) -> float:
     return max(_times(lines, function, what))
+
+
+def _times(lines: Sequence[Line], function: str, what: str) -> list[float]:
+    kinds = [(line, (line["kind"], line.get("operation"))) for line in lines if line["function"] == function]
+    if times := [line["at"] for line, kind in kinds if what in kind]:
+        return times
+    raise RuntimeError(f"an order was confirmed without any {what} of {function}: its steps are other ones now")
 
 
 def _written(seen: Seen, status: str) -> float:

@@ -1,6 +1,7 @@
 """What AWS asks, in dollars: us-east-1, on demand, first tier, without the free tier, as published in November 2026.
 
 https://aws.amazon.com/{dynamodb/pricing/on-demand,sqs/pricing,api-gateway/pricing,lambda/pricing,cloudwatch/pricing}
+and, for what leaves AWS, https://aws.amazon.com/ec2/pricing/on-demand
 """
 
 from __future__ import annotations
@@ -26,3 +27,4 @@ LAMBDA_GB_SECOND = 0.0000166667
 """x86; billed by the millisecond."""
 LOGS_GB = 0.50
 """CloudWatch Logs, ingestion."""
+TRANSFER_OUT_GB = 0.09

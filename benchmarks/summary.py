@@ -23,7 +23,17 @@ def summary(seen: Sequence[Seen]) -> Json:
         "ordersPerSecond": len(ended) / seconds if ended else None,
         "answerMs": in_ms([each.answered_at - each.sent_at for each in seen if each.answered_at]),
         "endMs": in_ms([each.ended_at - each.sent_at for each in ended]),
+        "statusMs": {status: in_ms(times) for status, times in _first_told(ended).items()},
     }
+
+
+def _first_told(seen: Sequence[Seen]) -> dict[str, list[float]]:
+    """By status, how long after it was placed each order was first said to have it."""
+    told: dict[str, list[float]] = {}
+    for each in seen:
+        for status in dict.fromkeys(frame["status"] for _, frame in each.frames):
+            told.setdefault(status, []).append(each.at(status) - each.sent_at)
+    return told
 
 
 def summary_table(numbers: Json) -> Table:
@@ -31,6 +41,8 @@ def summary_table(numbers: Json) -> Table:
         "", *(f"p{share}" for share in SHARES), title=f"{numbers['orders']} orders, {numbers['atOnce']} at once"
     )
     table.add_row("POST to answer, ms", *cells(numbers["answerMs"], 1))
+    for status, times in numbers["statusMs"].items():
+        table.add_row(f"order to {status}, ms", *cells(times))
     table.add_row("order to end, ms", *cells(numbers["endMs"]))
     table.add_section()
     if numbers["seconds"]:

@@ -91,6 +91,7 @@ def test_a_bill_is_what_was_counted_times_its_price() -> None:
             "SQS: order queue, received and deleted": 0.40 * 2 / 2,
             "SQS: status queue, sent": 0,
             "SQS: status queue, received and deleted": 0,
+            "Transfer out: GB of frames": 0.09 * 100 / 2 / 1e9 * 1e6,
             "CloudWatch Logs: GB": 0.50 * 2_000 / 1e9 * 1e6,
         },
         rel=1e-4,
@@ -145,11 +146,23 @@ def test_with_what_was_counted_the_same_time_is_split_by_who_took_it() -> None:
         {"kind": "invocation", "function": "ExecuteOrder", "at": 1.04},
         {"kind": "call", "function": "ExecuteOrder", "operation": "SendMessage", "at": 1.30},
         {"kind": "call", "function": "ExecuteOrder", "operation": "SendMessage", "at": 4.018},
+        {"kind": "invocation", "function": "WsNotify", "at": 1.06},
+        {"kind": "call", "function": "WsNotify", "operation": "PostToConnection", "at": 1.07},
         {"kind": "invocation", "function": "WsNotify", "at": 4.020},
         {"kind": "call", "function": "WsNotify", "operation": "PostToConnection", "at": 4.023},
         {"kind": "invocation", "function": "WsNotify", "at": 9.0},
     ]
     steps = steps_of(ORDER, DELAYS, lines)
-    by_function = {who: sum(step.seconds for step in steps if step.who == who) for who in ("submit_order", "ws_notify")}
-    assert by_function == pytest.approx({"submit_order": 0.015, "ws_notify": 0.003})
+    assert [(step.who, round(step.seconds, 6)) for step in steps] == [
+        ("HTTP API", 0.01),
+        ("submit_order", 0.015),
+        ("order queue", 0.015),
+        ("execute_order", 0.02),
+        ("execute_order", 0.04),
+        ("execute_order", 0.015),
+        ("execute_order", 0.003),
+        ("status queue", 0.002),
+        ("ws_notify", 0.003),
+        ("WebSocket API", 0.002),
+    ]
     assert sum(step.seconds for step in steps) == pytest.approx(3.025 - 0.2 - 2.4 - 0.3)

@@ -47,6 +47,7 @@ class Peer:
         assert socket.request
         query = dict(parse_qsl(urlsplit(socket.request.path).query))
         await socket.send("welcome")
+        await socket.send('["hello"]')
         if "userId" in query:
             order_id = await self.of_users[query["userId"]].get()
             await socket.send(json.dumps({"orderId": "somebody else's", "status": "failed"}))
@@ -97,6 +98,11 @@ def test_a_failure_that_is_not_the_end_is_lingered_over() -> None:
     assert {each.status for each in load(Peer(story), "token-in-out", linger_seconds=5)} == {"confirmed"}
 
 
+def test_an_order_that_goes_on_after_its_failure_has_not_ended() -> None:
+    seen = load(Peer(["pending", "failed", "routing"]), "connect", linger_seconds=0.1, timeout_seconds=0.4)
+    assert {each.error for each in seen} == {"no end within 0.4 s"}
+
+
 def test_orders_without_an_end_are_told_apart_from_those_that_ended() -> None:
     seen = load(Peer(["pending", "routing"]), "socket", timeout_seconds=0.2)
     numbers = summary(seen)
@@ -123,3 +129,11 @@ def test_no_more_orders_are_under_way_than_asked_for() -> None:
 
     load(Counting(), "connect", orders=8)
     assert most == 2
+
+
+def test_a_status_counts_from_when_it_was_first_told() -> None:
+    frames = [(2.0, {"status": "routing"}), (3.0, {"status": "routing"}), (4.0, {"status": "confirmed"})]
+    numbers = summary([Seen(1.0, frames=frames), Seen(1.0, frames=[(4.0, {"status": "routing"}), frames[-1]])])
+    assert numbers["statusMs"]["routing"]["p50"] == 2_000
+    assert numbers["endMs"]["p99"] == 3_000
+    assert numbers["ordersPerSecond"] == pytest.approx(2 / 3)
