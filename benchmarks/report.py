@@ -35,8 +35,7 @@ def machine() -> Json:
 def caption(about: Json) -> str:
     return (
         f"{about['cpu']}, {about['cores']} cores, {about['memoryGb']} GB, Python {about['python']},"
-        f" commit {about['commit']}, {about['time']}, load average at the start {about['loadAverage']:.1f};"
-        " everything on loopback"
+        f" commit {about['commit']}, {about['time']}, load average at the start {about['loadAverage']:.1f}"
     )
 
 

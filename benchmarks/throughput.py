@@ -85,26 +85,26 @@ def least_seconds(durations: Iterable[float], places: int) -> float:
 
 
 def _cpu(stack: Stack) -> dict[str, float]:
-    """Seconds used so far, by whom. `everything` is the whole machine, so also what is none of ours."""
+    """Seconds used so far, by whom; by the others, also what is none of ours."""
     pids = workers(stack)
     busy, ticks = (PROC / "stat").read_text().split("\n", 1)[0].split()[1:9], os.sysconf("SC_CLK_TCK")
     idle = int(busy[3]) + int(busy[4])
-    return {
+    used = {
         "functions": sum(cpu_seconds(pid) for pid in pids),
         "emulator": cpu_seconds(parent(pids[0])),
         "load generator": time.process_time(),
-        "everything": (sum(map(int, busy)) - idle) / ticks,
     }
+    return used | {"others": (sum(map(int, busy)) - idle) / ticks - sum(used.values())}
 
 
 def tables(result: Json) -> list[Table]:
     table = Table(
         "delays", "orders a worker", "orders", "at once", "seconds", "orders/s", "of what the delays allow",
-        "and the slots", "CPU: functions", "emulator", "load generator", "everything",
+        "and the slots", "CPU: functions", "emulator", "load generator", "others",
         title="Throughput",
         caption="From the first POST to the last confirmed frame. What the delays allow: ten workers, each with so many"
         " orders, that do nothing but wait for the quotes and landings drawn in this run (and for the chain's slots)."
-        " CPU is of all cores; the machine is also other people's",
+        " CPU is of all cores; the others are Postgres and whatever else the machine is doing",
     )  # fmt: skip
     for case in result["cases"]:
         shares = [case[least] / case["seconds"] for least in ("leastSeconds", "leastSecondsWithSlots")]
