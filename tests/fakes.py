@@ -67,7 +67,7 @@ class InMemoryOrders:
 
     async def save(self, before: Order, after: Order) -> None:
         stored = self.stored[before.order_id]
-        if (stored.fence, stored.sequence) == (before.fence, before.sequence):
+        if all(getattr(stored, name) == getattr(before, name) for name in ("fence", "sequence", "fingerprint")):
             self.stored[before.order_id] = after
         elif (stored.fence, stored.sequence, stored.claim_id) != (after.fence, after.sequence, after.claim_id):
             raise StateChanged(before.order_id)

@@ -62,6 +62,21 @@ def connections(request: pytest.FixtureRequest) -> ConnectionRepository:
     return DynamoConnections(request.getfixturevalue("dynamodb"), TABLE)
 
 
+def test_an_order_that_was_asked_for_something_else_is_not_written(orders: OrderRepository) -> None:
+    order = an_order(IDS[0])
+    asyncio.run(orders.add(order))
+    other = replace(order, fingerprint="another")
+    with pytest.raises(StateChanged):
+        asyncio.run(orders.save(other, claim(other)))
+    assert asyncio.run(orders.get(IDS[0])) == order
+
+
+def test_an_order_that_is_not_stored_is_not_written(dynamodb: Any) -> None:
+    order = an_order(IDS[0])
+    with pytest.raises(StateChanged):
+        asyncio.run(DynamoOrders(dynamodb, TABLE).save(order, claim(order)))
+
+
 @pytest.mark.parametrize(
     "order",
     [

@@ -14,6 +14,7 @@ from order_engine.domain.events import Event
 from order_engine.domain.orders import Lease, Order, Status, SwapRequest
 from order_engine.domain.quotes import Swap, SwapMode
 from order_engine.domain.transactions import Outcome, Transaction
+from order_engine.service.accept_order import fingerprint
 from order_engine.service.execute_order import Back, Done, ExecuteOrder, Verdict
 from order_engine.service.ports import OrderMessage, StatusMessage
 from tests.fakes import (
@@ -60,11 +61,12 @@ class Bench:
 
     def accept(self, **request: object) -> None:
         swap = Swap("SOL", "USDC", 2_000_000_000, SwapMode.EXACT_IN)
+        wanted = SwapRequest(swap=swap, slippage_bps=100, **request)  # type: ignore[arg-type]
         order = Order(
             order_id=ORDER_ID,
             owner="public",
-            request=SwapRequest(swap=swap, slippage_bps=100, **request),  # type: ignore[arg-type]
-            fingerprint="fingerprint",
+            request=wanted,
+            fingerprint=fingerprint(wanted),
             keyed=False,
             created_at=self.clock.now(),
         )
@@ -403,6 +405,16 @@ def test_a_new_order_is_claimed_without_being_read(bench: Bench) -> None:
     bench.orders.get = unreadable  # type: ignore[method-assign,assignment]
     assert bench.execute(bench.message(accepted=bench.order)) == Done()
     assert bench.statuses_seen == HAPPY_PATH
+
+
+@pytest.mark.parametrize("is_signed_for", [True, False])
+def test_a_message_that_tells_another_order_is_not_believed(bench: Bench, is_signed_for: bool) -> None:
+    """Whether or not the fingerprint goes with what is told, the order that is stored is executed."""
+    accepted = bench.order
+    other = replace(accepted.request, swap=replace(accepted.request.swap, amount=9))
+    told = replace(accepted, request=other, fingerprint=fingerprint(other) if is_signed_for else accepted.fingerprint)
+    assert bench.execute(bench.message(accepted=told)) == Done()
+    assert [draft.swap for draft in bench.chain.landed] == [accepted.request.swap]
 
 
 def test_an_order_that_has_moved_on_since_its_message_was_sent_is_read(bench: Bench) -> None:

@@ -79,8 +79,12 @@ class DynamoOrders:
         removals = [f"#{name}" for name, value in state.items() if value is None]
         new_events = items.order_events(after, after=before.sequence)
         values = {f":{name}": value for name, value in state.items() if value is not None}
-        values |= {":knownFence": {"N": str(before.fence)}, ":knownSequence": {"N": str(before.sequence)}}
-        names = {f"#{name}": name for name in state}
+        values |= {
+            ":knownFence": {"N": str(before.fence)},
+            ":knownSequence": {"N": str(before.sequence)},
+            ":fingerprint": {"S": before.fingerprint},
+        }
+        names = {f"#{name}": name for name in (*state, "fingerprint")}
         if new_events:
             assignments.append("#events = list_append(#events, :newEvents)")
             values[":newEvents"] = {"L": new_events}
@@ -90,7 +94,9 @@ class DynamoOrders:
             "Key": keys.order(after.order_id),
             "UpdateExpression": f"SET {', '.join(assignments)}"
             + (f" REMOVE {', '.join(removals)}" if removals else ""),
-            "ConditionExpression": "#fence = :knownFence AND #sequence = :knownSequence",
+            "ConditionExpression": (
+                "#fence = :knownFence AND #sequence = :knownSequence AND #fingerprint = :fingerprint"
+            ),
             "ExpressionAttributeNames": names,
             "ExpressionAttributeValues": values,
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",

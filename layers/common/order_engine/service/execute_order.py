@@ -43,6 +43,7 @@ from order_engine.domain.transactions import (
     Transaction,
     Unknown,
 )
+from order_engine.service.accept_order import fingerprint
 from order_engine.service.ports import (
     Chain,
     Clock,
@@ -140,7 +141,7 @@ class _Visit:
             await self._told()
 
     async def _until_settled(self) -> Verdict:
-        order = self._message.accepted if self._message.receive_count == 1 else None
+        order = self._as_accepted()
         while True:
             order = order or await self._engine.orders.get(self._message.order_id)
             if order is None:
@@ -152,6 +153,14 @@ class _Visit:
                 logger.info("order changed under this worker", extra=self._facts())
                 await self._told()
                 order = None
+
+    def _as_accepted(self) -> Order | None:
+        """What a new order's message says of it, to be claimed unread. The claim finds out whether it is so: it is
+        refused where the stored order has moved on, or was asked for something else.
+        """
+        order = self._message.accepted
+        is_first = self._message.receive_count == 1
+        return order if order and is_first and order.fingerprint == fingerprint(order.request) else None
 
     async def _look(self, order: Order) -> Verdict:
         self._order, self._held_until, self._sent_through = order, None, order.sent_through

@@ -47,8 +47,8 @@ class OrderRepository(Protocol):
     async def save(self, before: Order, after: Order) -> None:
         """Replace `before` by `after`, or raise `StateChanged` when `before` is not the stored state any more.
 
-        Two states are the same when fence and sequence are. Finding `after` itself stored is success: the write had
-        succeeded and its answer was lost, so saving again after `Unavailable` is safe.
+        Two states are the same when fence, sequence and the request's fingerprint are. Finding `after` itself stored is
+        success: the write had succeeded and its answer was lost, so saving again after `Unavailable` is safe.
         """
         ...
 
