@@ -1,4 +1,4 @@
-"""What AWS asks, in dollars: us-east-1, on demand, first tier, without the free tier, as published in November 2026.
+"""What AWS asks, in dollars: us-east-1, on demand, first tier, without the free tier, looked up in November 2026.
 
 https://aws.amazon.com/{dynamodb/pricing/on-demand,sqs/pricing,api-gateway/pricing,lambda/pricing,cloudwatch/pricing}
 and, for what leaves AWS, https://aws.amazon.com/ec2/pricing/on-demand

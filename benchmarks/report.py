@@ -77,6 +77,8 @@ def _plot_latency(axes: Axes, result: Json) -> None:
             axes.bar(at, [load["overheadMs"][f"p{share}"] for load in loads], 0.25, label=f"p{share}"), fmt="%.0f"
         )
     axes.set_xticks(range(len(loads)), [f"{load['atOnce']} at once" for load in loads])
+    axes.set_yscale("log")
+    axes.margins(y=0.1)
     axes.set_title("Overhead of an order, ms")
     axes.legend()
 
@@ -85,6 +87,7 @@ def _plot_throughput(axes: Axes, result: Json) -> None:
     cases = result["cases"]
     names = [f"{case['name']}\n{case['orders']} orders, {case['ordersPerWorker']} a worker" for case in cases]
     axes.bar_label(axes.barh(names, [case["ordersPerSecond"] for case in cases]), fmt="%.1f")
+    axes.margins(x=0.12)
     axes.invert_yaxis()
     axes.set_title("Orders per second")
 
@@ -93,12 +96,14 @@ def _plot_cost(axes: Axes, result: Json) -> None:
     load = result["loads"][-1]
     rows: list[dict[str, Any]] = sorted(load["dollarsPerMillionOrders"], key=lambda row: float(row["dollars"]))
     axes.bar_label(axes.barh([row["what"] for row in rows], [row["dollars"] for row in rows]), fmt="%.2f")
+    axes.margins(x=0.12)
     axes.set_title(f"Dollars for a million orders, {load['atOnce']} at once")
 
 
 def _plot_cold_start(axes: Axes, result: Json) -> None:
     starts = result["starts"]
     axes.bar_label(axes.barh([each["name"] for each in starts], [each["wallMs"] for each in starts]), fmt="%.0f")
+    axes.margins(x=0.12)
     axes.invert_yaxis()
     axes.set_title("Import and init, ms")
 
