@@ -59,6 +59,21 @@ def answer_requests_with_few_workers() -> None:
     lambda_svc._execute_function_with_config_scope = execute_in_turn
 
 
+def serve_the_groups_of_a_queue_at_once() -> None:
+    """1.5.33 has one batch of a FIFO queue under way at a time; AWS has as many as there are busy groups. No group can
+    be in two of them: while one of its messages is being handled, the queue gives out no other.
+    """
+    concurrency = lambda_svc._sqs_esm_concurrency
+
+    def concurrency_on_aws(mapping: Any, function: Any, config: Any, queue: dict[str, Any] | None = None) -> int:
+        if (queue or {}).get("is_fifo"):
+            return WORKERS_PER_FUNCTION
+        allowed: int = concurrency(mapping, function, config, queue)
+        return allowed
+
+    lambda_svc._sqs_esm_concurrency = concurrency_on_aws
+
+
 def keep_workers_when_another_fails_to_start() -> None:
     """1.5.33 ends all workers of a function when one of them dies while it starts. Those that are starting then fail
     too and end the next ones: one kill at a bad moment, and a function under load is away for half a minute.
@@ -146,6 +161,7 @@ if __name__ == "__main__":
     read_logs_without_waiting()
     invoke_websocket_routes_like_others()
     answer_requests_with_few_workers()
+    serve_the_groups_of_a_queue_at_once()
     route_frames_that_are_too_deep_to_read()
     name_what_is_denied()
     keep_workers_when_another_fails_to_start()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import accumulate
 from typing import Any
 from uuid import uuid4
@@ -48,8 +47,7 @@ def test_of_many_orders_that_revert_all_watchers_early_and_late_are_told_one_end
     stack.deploy(RevertRate="0.4")
     try:
         idle = seconds_used(stack, "WsNotify")
-        with notifiers(stack, 4):
-            orders, seen_late = run(stack, scenario)
+        orders, seen_late = run(stack, scenario)
         busy = [pid for pid, seconds in seconds_used(stack, "WsNotify").items() if seconds > idle.get(pid, 0)]
     finally:
         stack.deploy()
@@ -70,28 +68,6 @@ def test_of_many_orders_that_revert_all_watchers_early_and_late_are_told_one_end
 
 def told(events: list[Json]) -> list[str]:
     return [event["status"] for event in events]
-
-
-@contextmanager
-def notifiers(stack: Stack, how_many: int) -> Iterator[None]:
-    """As on AWS, where a FIFO queue has a notifier for each of its busy groups: ministack 1.5.33 has one a mapping."""
-    functions = stack.client("lambda")
-    mappings = functions.list_event_source_mappings()["EventSourceMappings"]
-    mapping = next(each for each in mappings if "WsNotify" in each["FunctionArn"])
-    more = [
-        functions.create_event_source_mapping(
-            EventSourceArn=mapping["EventSourceArn"],
-            FunctionName=mapping["FunctionArn"],
-            BatchSize=mapping["BatchSize"],
-            FunctionResponseTypes=mapping["FunctionResponseTypes"],
-        )
-        for _ in range(how_many - 1)
-    ]
-    try:
-        yield
-    finally:
-        for each in more:
-            functions.delete_event_source_mapping(UUID=each["UUID"])
 
 
 def seconds_used(stack: Stack, function: str) -> dict[int, float]:
