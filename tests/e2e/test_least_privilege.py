@@ -182,7 +182,6 @@ SHOWN_BY: dict[Scenario, set[Grant]] = {
     },
     an_order_is_watched_and_its_client_leaves: {
         Grant("WsConnect", "dynamodb:PutItem", "OrdersTable"),
-        Grant("WsConnect", "dynamodb:BatchGetItem", "OrdersTable"),
         Grant("WsConnect", "dynamodb:DeleteItem", "OrdersTable"),
         Grant("WsConnect", "sqs:SendMessage", "StatusQueue"),
         Grant("WsNotify", "dynamodb:GetItem", "OrdersTable"),
@@ -195,6 +194,7 @@ SHOWN_BY: dict[Scenario, set[Grant]] = {
     },
     a_client_says_all_there_is_to_say: {
         Grant("WsConnect", "dynamodb:GetItem", "OrdersTable"),
+        Grant("WsConnect", "dynamodb:BatchGetItem", "OrdersTable"),
         Grant("WsConnect", "dynamodb:Query", "OrdersTable/index/byConnection"),
         Grant("WsConnect", "execute-api:ManageConnections", CONNECTIONS),
     },

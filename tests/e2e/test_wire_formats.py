@@ -148,6 +148,14 @@ def test_a_ping_finds_a_lost_last_frame(stack: Stack) -> None:
     assert pong["sequences"] == {order_id: 5}
 
 
+def test_connecting_to_an_order_that_does_not_exist_is_answered_by_a_first_frame(stack: Stack) -> None:
+    async def scenario(client: Client) -> Json:
+        async with client.watch(orderId=str(uuid4())) as watch:
+            return await watch.answer()
+
+    assert run(stack, scenario)["code"] == "ORDER_NOT_FOUND"
+
+
 def test_a_client_that_vanished_is_cleaned_up(stack: Stack) -> None:
     async def scenario(client: Client) -> None:
         before = await asyncio.to_thread(traces_of_connections, stack)

@@ -98,11 +98,10 @@ def test_connecting_with_nonsense_is_answered_by_a_first_frame_that_names_the_pa
     assert not gateway.orders.stored
 
 
-def test_connecting_to_an_unknown_order_is_answered_by_a_first_frame(gateway: Gateway) -> None:
-    gateway.connect(orderId="5f1b0e3c-0000-4000-8000-00000000000a")
-    [frame] = gateway.statuses.messages
-    assert isinstance(frame, Frame)
-    assert frame.body["code"] == "ORDER_NOT_FOUND"
+def test_connecting_to_an_order_asks_for_its_replay_which_says_so_where_there_is_none(gateway: Gateway) -> None:
+    order_id = "5f1b0e3c-0000-4000-8000-00000000000a"
+    gateway.connect(orderId=order_id)
+    assert gateway.statuses.messages == [Replay(order_id, "socket", after=0)]
 
 
 def test_a_ping_is_answered_by_the_high_water_marks(gateway: Gateway) -> None:

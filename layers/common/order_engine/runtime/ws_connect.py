@@ -77,7 +77,7 @@ class SocketApi:
         await self.follow.connect(connection_id, user_id=wish.user_id if isinstance(wish, FollowUser) else None)
         match wish:
             case Subscribe():
-                await self.follow.subscribe_while_connecting(connection_id, str(wish.order_id), after=wish.after)
+                await self.follow.watch(connection_id, str(wish.order_id), after=wish.after)
             case Submit():
                 await self._submit_while_connecting(connection_id, wish, request_id)
 

@@ -8,12 +8,10 @@ from collections.abc import Sized
 from dataclasses import dataclass
 
 from order_engine.domain.errors import OrderNotFound, TooManySubscriptions, Unavailable
-from order_engine.service.notify_clients import order_not_found
 from order_engine.service.ports import (
     Clock,
     Connection,
     ConnectionRepository,
-    Frame,
     OrderRepository,
     Replay,
     StatusQueue,
@@ -39,7 +37,7 @@ class FollowOrders:
         if user_id is not None:
             # Orders that the index does not show yet are introduced by their next event.
             live = await self.orders.live(user_id=user_id, before=None, limit=MAX_SUBSCRIPTIONS)
-            await asyncio.gather(*(self._watch(connection_id, order.order_id, after=0) for order in live))
+            await asyncio.gather(*(self.watch(connection_id, order.order_id, after=0) for order in live))
 
     async def disconnect(self, connection_id: str) -> None:
         await self.connections.remove(connection_id)
@@ -56,14 +54,13 @@ class FollowOrders:
             raise OrderNotFound(f"No live order has the id {order_id}")
         if order_id not in watched:
             _check_room(watched)
-        await self._watch(connection_id, order_id, after=after)
+        await self.watch(connection_id, order_id, after=after)
 
-    async def subscribe_while_connecting(self, connection_id: str, order_id: str, *, after: int = 0) -> None:
-        """The same as the first of a connection, which cannot be answered yet: an error comes as its first frame."""
-        if order_id in await self.orders.sequences([order_id]):
-            await self._watch(connection_id, order_id, after=after)
-        else:
-            await self.statuses.send_frame(Frame(connection_id, order_not_found(order_id)))
+    async def watch(self, connection_id: str, order_id: str, *, after: int = 0) -> None:
+        """The same without a look at what there is: should there be no such order, its replay will say so."""
+        # Not live until its replay has had its turn among the order's messages.
+        await self.connections.subscribe(Subscription(order_id, connection_id, self.clock.now()))
+        await self.statuses.request_replay(Replay(order_id, connection_id, after))
 
     async def check_room(self, connection_id: str) -> None:
         """Raises `TooManySubscriptions` when the connection may not watch another order."""
@@ -72,7 +69,7 @@ class FollowOrders:
     async def watch_accepted(self, connection_id: str, order_id: str) -> None:
         """The same for an order that has just been accepted, which no trouble with watching it may put in doubt."""
         try:
-            await self._watch(connection_id, order_id, after=0)
+            await self.watch(connection_id, order_id, after=0)
         except Unavailable as error:
             logger.warning("accepted order not watched", extra={"order_id": order_id, "error": str(error)})
 
@@ -83,11 +80,6 @@ class FollowOrders:
         """The last sequence of every order that the connection watches."""
         watched = await self.connections.subscribed_orders(connection_id)
         return await self.orders.sequences(watched)
-
-    async def _watch(self, connection_id: str, order_id: str, *, after: int) -> None:
-        """Not live until its replay has had its turn among the order's messages."""
-        await self.connections.subscribe(Subscription(order_id, connection_id, self.clock.now()))
-        await self.statuses.request_replay(Replay(order_id, connection_id, after))
 
 
 def _check_room(watched: Sized) -> None:
