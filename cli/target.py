@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.exceptions import BotoCoreError
 
 LOCAL_STACK = "order-engine"
 ENDPOINTS = Path(__file__).parents[1] / ".local" / "endpoints.json"
@@ -51,4 +52,6 @@ def _outputs(session: boto3.Session, endpoint_url: str | None, stack: str) -> di
         found = formation.describe_stacks(StackName=stack)["Stacks"][0]
     except formation.exceptions.ClientError as error:
         raise NoTarget(f"There is no stack {stack}: {error}") from error
+    except BotoCoreError as error:
+        raise NoTarget(f"The stack {stack} cannot be asked: {error}") from error
     return {output["OutputKey"]: output["OutputValue"] for output in found["Outputs"]}
