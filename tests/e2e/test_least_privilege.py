@@ -222,7 +222,7 @@ CASES = [(grant, scenario) for scenario, grants in SHOWN_BY.items() for grant in
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    with running_stack("least-privilege", PARAMETERS, enforce_iam=True) as running:
+    with running_stack("least-privilege", PARAMETERS) as running:
         yield running
 
 
