@@ -12,10 +12,9 @@ from typing import Any, TypeVar
 
 from benchmarks.dialects import DIALECTS
 from benchmarks.load import Target
-from local.deploy import deploy
 from local.process import free_port
-from local.stack import PROJECT, TEMPLATE, Stack, StackSettings
-from local.template import render
+from local.stack import PROJECT, Stack, StackSettings
+from local.template import Rendered
 
 COUNTER = Path(__file__).parent / "counter"
 
@@ -33,16 +32,8 @@ class CountedStack(Stack):
     def counter_file(self) -> Path:
         return self.directory / "counted.jsonl"
 
-    def deploy(self, **changes: str) -> None:
-        ends = self.endpoints
-        parameters = {
-            **self._settings.parameters,
-            "DatabaseUrl": ends.postgres,
-            "WebSocketEndpoint": "http" + ends.ws.removeprefix("ws"),
-            "AwsEndpointUrl": ends.aws,
-            **changes,
-        }
-        rendered = render(TEMPLATE, parameters)
+    def render(self, parameters: Mapping[str, str]) -> Rendered:
+        rendered = super().render(parameters)
         for name, resource in rendered.body["Resources"].items():
             if resource["Type"] == "AWS::Lambda::Function":
                 resource["Properties"]["Environment"]["Variables"] |= {
@@ -50,9 +41,7 @@ class CountedStack(Stack):
                     "COUNTER_FILE": str(self.counter_file),
                     "COUNTER_FUNCTION": name,
                 }
-        self.postgres.wait()
-        self.emulator.wait()
-        self.outputs = deploy(self.emulator.url, rendered, parameters)
+        return rendered
 
     def lines(self, since: int = 0) -> list[Line]:
         """What was counted after the file had this size, with `target` named for what it is to the engine."""

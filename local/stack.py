@@ -18,7 +18,7 @@ from local.deploy import deploy
 from local.emulator import REGION, Emulator, client
 from local.postgres import Postgres
 from local.process import StackError, port_for
-from local.template import api_id, check_parameters, read, render
+from local.template import Rendered, api_id, check_parameters, read, render
 
 PROJECT = Path(__file__).parents[1]
 TEMPLATE = PROJECT / "template.yaml"
@@ -106,10 +106,14 @@ class Stack:
             "AwsEndpointUrl": self.endpoints.aws,
             **changes,
         }
-        rendered = render(TEMPLATE, parameters)
+        rendered = self.render(parameters)
         self.postgres.wait()
         self.emulator.wait()
         self.outputs = deploy(self.emulator.url, rendered, parameters)
+
+    def render(self, parameters: Mapping[str, str]) -> Rendered:
+        """The template in the form that the emulator takes."""
+        return render(TEMPLATE, parameters)
 
     def _start(self) -> None:
         settings = self._settings
