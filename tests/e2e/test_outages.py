@@ -39,6 +39,15 @@ async def following(stack: Stack) -> AsyncIterator[Follower]:
         task.cancel()
 
 
+@asynccontextmanager
+async def without_postgres(stack: Stack) -> AsyncIterator[None]:
+    await asyncio.to_thread(stack.postgres.stop)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(stack.postgres.start)
+
+
 async def stream(client: Client, follower: Follower, seconds: float, per_second: float) -> set[str]:
     """Orders at an even pace. One that is refused fails the test: nothing is asked twice here."""
     loop = asyncio.get_running_loop()
@@ -58,15 +67,11 @@ def test_with_postgres_away_none_is_refused_all_are_confirmed_and_the_history_co
 ) -> None:
     async def scenario(client: Client) -> set[str]:
         loop = asyncio.get_running_loop()
-        async with following(stack) as follower:
-            await asyncio.to_thread(stack.postgres.stop)
-            try:
-                order_ids = await stream(client, follower, POSTGRES_AWAY_SECONDS, per_second=2)
-                for order_id in order_ids:
-                    events = await follower.end(order_id, 30)
-                    assert events[-1]["status"] == "confirmed"
-            finally:
-                await asyncio.to_thread(stack.postgres.start)
+        async with following(stack) as follower, without_postgres(stack):
+            order_ids = await stream(client, follower, POSTGRES_AWAY_SECONDS, per_second=2)
+            for order_id in order_ids:
+                events = await follower.end(order_id, 30)
+                assert events[-1]["status"] == "confirmed"
         back = loop.time()
         await all_settled(stack, order_ids, 90)
         report(
@@ -86,11 +91,8 @@ def test_with_postgres_away_for_five_seconds_none_is_refused_and_none_is_swapped
     async def scenario(client: Client) -> set[str]:
         loop = asyncio.get_running_loop()
         async with following(stack) as follower:
-            await asyncio.to_thread(stack.postgres.stop)
-            try:
+            async with without_postgres(stack):
                 order_ids = await stream(client, follower, BRIEFLY_SECONDS, ORDERS_MEANWHILE / BRIEFLY_SECONDS)
-            finally:
-                await asyncio.to_thread(stack.postgres.start)
             back = loop.time()
             await asyncio.gather(*(follower.end(order_id, 60) for order_id in order_ids))
         confirmed = loop.time() - back
