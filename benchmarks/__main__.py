@@ -13,14 +13,16 @@ import typer
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
-from benchmarks import cold_start, cost, latency, report, throughput
+from benchmarks import cold_start, cost, latency, profile, report, throughput
 from benchmarks.dialects import DIALECTS
 from benchmarks.load import Target, place_orders
 from benchmarks.summary import summary, summary_table
 from local.process import StackError
 from local.stack import PROJECT
 
-MEASURES = {"cost": cost, "latency": latency, "throughput": throughput, "cold-start": cold_start}
+MEASURES = {"cost": cost, "latency": latency, "throughput": throughput, "cold-start": cold_start, "profile": profile}
+USUAL = ("cost", "latency", "throughput", "cold-start")
+"""Without the profile, since not everybody may look into processes: root may."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 console = Console(width=None if sys.stdout.isatty() else 150)
@@ -33,7 +35,7 @@ def commands() -> None:
 
 @app.command()
 def run(
-    only: Annotated[str, typer.Option(help="Which measures, with commas between them.")] = ",".join(MEASURES),
+    only: Annotated[str, typer.Option(help=f"Of {', '.join(MEASURES)}, with commas between them.")] = ",".join(USUAL),
     quick: Annotated[bool, typer.Option("--quick", help="A few orders only: to see that it works.")] = False,
     out: Annotated[Path, typer.Option(help="Where results.json and results.svg go.")] = PROJECT / ".local/benchmarks",
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,16 @@ def test_a_quick_run_produces_every_measure(tmp_path: Path) -> None:
     assert starts["boto3 and one client"]["ratio"] == 1
     assert starts["submit_order"]["wallMs"] > 0
     assert "boto3" in results["cold-start"]["modules"]["submit_order"]["cumulative"]
+
+
+@needs_proc
+@pytest.mark.skipif(os.geteuid() != 0, reason="not everybody may look into processes")
+def test_a_profile_shares_out_what_the_functions_used(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks", "run", "--only", "profile", "--quick", "--out", str(tmp_path)]
+    ran = subprocess.run(command, check=False, cwd=PROJECT, capture_output=True, text=True, timeout=300)
+    assert ran.returncode == 0, ran.stderr
+    shares = json.loads((tmp_path / "results.json").read_text())["profile"]["cpuMsAnOrder"]
+    assert shares["ExecuteOrder"]["calls of the AWS SDK"] > 0, shares
 
 
 def assert_cost(result: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from benchmarks.counted import FUNCTIONS, calls, function
 from benchmarks.latency import steps_of
 from benchmarks.load import Seen
 from benchmarks.percentiles import percentile, percentiles
+from benchmarks.profile import parts_of
 from benchmarks.throughput import least_seconds
 from local.stack import TEMPLATE
 from local.template import read
@@ -166,3 +167,25 @@ def test_with_what_was_counted_the_same_time_is_split_by_who_took_it() -> None:
         ("WebSocket API", 0.002),
     ]
     assert sum(step.seconds for step in steps) == pytest.approx(3.025 - 0.2 - 2.4 - 0.3)
+
+
+OUTSIDE = "run (/tmp/_worker.py:1);handler (/tmp/code/app.py:17);run (/usr/lib/python3.11/asyncio/runners.py:86)"
+ADAPTER = "save (/tmp/layer_0/python/order_engine/adapters/dynamodb.py:66)"
+SDK = "call (/app/.venv/lib/python3.11/site-packages/botocore/client.py:9)"
+WEB = "app (/app/.venv/lib/python3.11/site-packages/starlette/routing.py:5)"
+JSON = "loads (/usr/lib/python3.11/json/__init__.py:1)"
+
+
+@pytest.mark.parametrize(
+    ("frames", "part"),
+    [
+        ([OUTSIDE], "event loop and threads"),
+        ([OUTSIDE, ADAPTER], "order_engine"),
+        ([OUTSIDE, ADAPTER, JSON], "order_engine"),
+        ([OUTSIDE, ADAPTER, SDK, JSON], "calls of the AWS SDK"),
+        ([OUTSIDE, WEB], "FastAPI, Mangum, pydantic"),
+        ([JSON], "other"),
+    ],
+)
+def test_a_sample_counts_for_the_innermost_part_and_a_call_of_the_sdk_for_the_sdk(frames: list[str], part: str) -> None:
+    assert parts_of([f"{';'.join(frames)} 3"]) == {part: 3}
