@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from order_engine.domain.transactions import Dead, Draft, Landed, Outcome, Rever
 from order_engine.service.ports import (
     Connection,
     Frame,
+    Metric,
     OrderFilter,
     Position,
     Replay,
@@ -338,3 +340,16 @@ class RecordingSockets:
         if connection_id in self.throttled:
             raise Unavailable("WebSocket API")
         self.frames.setdefault(connection_id, []).append(frame)
+
+
+class RecordingMetrics:
+    """Everything that was added, by metric; `error_codes` are those of what has one."""
+
+    def __init__(self) -> None:
+        self.added: defaultdict[Metric, list[float]] = defaultdict(list)
+        self.error_codes: list[str] = []
+
+    def add(self, metric: Metric, value: float = 1, *, error_code: str | None = None) -> None:
+        self.added[metric].append(value)
+        if error_code is not None:
+            self.error_codes.append(error_code)

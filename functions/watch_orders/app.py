@@ -19,4 +19,4 @@ RESERVE = timedelta(seconds=10)
 def handler(_event: dict[str, Any], context: Any) -> dict[str, Any]:
     """What the run has seen and done. The event says nothing: any invocation is a run."""
     remaining = timedelta(milliseconds=context.get_remaining_time_in_millis())
-    return asdict(runner.run(watch(deadline=datetime.now(UTC) + remaining - RESERVE)))
+    return asdict(runner.run(watch.run(deadline=datetime.now(UTC) + remaining - RESERVE)))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from order_engine.domain.errors import Unavailable
+from order_engine.runtime.metrics import EmfMetrics
 from order_engine.runtime.ws_connect import SocketApi
 from order_engine.service.accept_order import AcceptOrder
 from order_engine.service.follow_orders import MAX_SUBSCRIPTIONS, FollowOrders
@@ -38,7 +39,7 @@ class Gateway:
     sockets: RecordingSockets = field(default_factory=RecordingSockets)
 
     def __post_init__(self) -> None:
-        clock = FrozenClock()
+        clock, metrics = FrozenClock(), EmfMetrics("stack")
         self.api = SocketApi(
             accept=AcceptOrder(
                 orders=self.orders,
@@ -46,11 +47,13 @@ class Gateway:
                 statuses=self.statuses,
                 clock=clock,
                 randomness=CountingRandomness(),
+                metrics=metrics,
             ),
             follow=FollowOrders(connections=self.connections, orders=self.orders, statuses=self.statuses, clock=clock),
             statuses=self.statuses,
             sockets=self.sockets,
             clock=clock,
+            metrics=metrics,
         )
 
     def connect(self, **parameters: str) -> int:

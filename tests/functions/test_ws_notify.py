@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from order_engine.domain.errors import Unavailable
+from order_engine.runtime.metrics import EmfMetrics
 from order_engine.runtime.ws_notify import Notifier
 from order_engine.service.ports import Frame, Replay, StatusMessage
 
@@ -43,7 +44,7 @@ def a_record(name: str, group: str, body: str | None = None) -> dict[str, Any]:
 
 
 def work(notify: RecordingNotify, sqs: RecordingSqs, *records: dict[str, Any]) -> list[str]:
-    answer = asyncio.run(Notifier(notify, sqs, "url").work(records))  # type: ignore[arg-type]
+    answer = asyncio.run(Notifier(notify, sqs, "url", EmfMetrics("stack")).work(records))  # type: ignore[arg-type]
     return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
 

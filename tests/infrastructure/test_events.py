@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from order_engine.adapters.sqs import order_message, status_message
+from order_engine.runtime.metrics import EmfMetrics
 from order_engine.runtime.ws_connect import SocketApi
 from order_engine.service.follow_orders import FollowOrders
 from order_engine.service.ports import Replay, StatusMessage
@@ -93,6 +94,7 @@ def test_socket_events_are_answered_without_an_error(path: Path) -> None:
         statuses=api.statuses,
         sockets=sockets,
         clock=api.clock,
+        metrics=EmfMetrics("stack"),
     )
     event = _load(path)
 

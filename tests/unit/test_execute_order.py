@@ -23,6 +23,7 @@ from tests.fakes import (
     FrozenClock,
     InMemoryHistory,
     InMemoryOrders,
+    RecordingMetrics,
     RecordingOrderQueue,
     RecordingStatusQueue,
     ScriptedChain,
@@ -42,6 +43,7 @@ class Bench:
     queue: RecordingOrderQueue = field(default_factory=RecordingOrderQueue)
     statuses: RecordingStatusQueue = field(default_factory=RecordingStatusQueue)
     history: InMemoryHistory = field(default_factory=InMemoryHistory)
+    metrics: RecordingMetrics = field(default_factory=RecordingMetrics)
     raydium: FixedPriceVenue = field(default_factory=lambda: FixedPriceVenue("raydium", price=150))
     meteora: FixedPriceVenue = field(default_factory=lambda: FixedPriceVenue("meteora", price=151))
 
@@ -56,6 +58,7 @@ class Bench:
             chain=self.chain,
             clock=self.clock,
             randomness=CountingRandomness(),
+            metrics=self.metrics,
         )
         self.accept()
 

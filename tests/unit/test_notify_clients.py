@@ -15,7 +15,14 @@ from order_engine.service.follow_orders import MAX_SUBSCRIPTIONS, FollowOrders
 from order_engine.service.notify_clients import MAX_TRIES, NotifyClients
 from order_engine.service.ports import Frame, Replay, StatusMessage, Subscription
 from tests.builders import a_confirmed_order, an_order, claim
-from tests.fakes import FrozenClock, InMemoryConnections, InMemoryOrders, RecordingSockets, RecordingStatusQueue
+from tests.fakes import (
+    FrozenClock,
+    InMemoryConnections,
+    InMemoryOrders,
+    RecordingMetrics,
+    RecordingSockets,
+    RecordingStatusQueue,
+)
 
 HAPPY_PATH = [1, 2, 3, 4, 5]
 
@@ -29,6 +36,7 @@ class Desk:
     connections: InMemoryConnections = field(default_factory=InMemoryConnections)
     statuses: RecordingStatusQueue = field(default_factory=RecordingStatusQueue)
     sockets: RecordingSockets = field(default_factory=RecordingSockets)
+    metrics: RecordingMetrics = field(default_factory=RecordingMetrics)
 
     def __post_init__(self) -> None:
         everything = {
@@ -37,7 +45,7 @@ class Desk:
             "statuses": self.statuses,
             "clock": self.clock,
         }
-        self.notify = NotifyClients(sockets=self.sockets, **everything)  # type: ignore[arg-type]
+        self.notify = NotifyClients(sockets=self.sockets, metrics=self.metrics, **everything)  # type: ignore[arg-type]
         self.follow = FollowOrders(**everything)  # type: ignore[arg-type]
 
     def connect(self, connection_id: str = "socket", user_id: str | None = None) -> None:

@@ -12,19 +12,26 @@ from order_engine.domain.errors import Unavailable
 from order_engine.domain.orders import Order
 from order_engine.service.watch_orders import PAGE, Sweep, WatchOrders
 from tests.builders import SLIPPED, a_confirmed_order, a_failed_order, an_order, claim, submit
-from tests.fakes import NOON, FrozenClock, InMemoryOrders, RecordingOrderQueue
+from tests.fakes import NOON, FrozenClock, InMemoryOrders, RecordingMetrics, RecordingOrderQueue
 
 MINUTE = timedelta(minutes=1)
 DONE = replace(a_confirmed_order(), sent_through=5, recorded_through=5)
 
 
 class Watch:
-    def __init__(self, *orders: Order, **settings: int) -> None:
+    def __init__(self, *orders: Order, most_reminders: int = 1_000) -> None:
         self.clock = FrozenClock(NOON + MINUTE)
         self.orders = InMemoryOrders()
         self.orders.stored = {order.order_id: order for order in orders}
         self.queue = RecordingOrderQueue()
-        self.watch = WatchOrders(orders=self.orders, queue=self.queue, clock=self.clock, **settings)
+        self.metrics = RecordingMetrics()
+        self.watch = WatchOrders(
+            orders=self.orders,
+            queue=self.queue,
+            clock=self.clock,
+            metrics=self.metrics,
+            most_reminders=most_reminders,
+        )
 
     def run(self, *, after: timedelta = timedelta(0)) -> Sweep:
         self.clock.at += after

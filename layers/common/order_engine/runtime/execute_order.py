@@ -24,7 +24,8 @@ from order_engine.adapters.venues import programs, venues
 from order_engine.domain.errors import OrderNotFound
 from order_engine.runtime.faults import fault_plan
 from order_engine.runtime.settings import Settings
-from order_engine.runtime.telemetry import configure_logging
+from order_engine.runtime.metrics import EmfMetrics
+from order_engine.runtime.telemetry import configure_logging, log_about, log_also_about
 from order_engine.service.execute_order import Back, ExecuteOrder
 
 logger = logging.getLogger(__name__)
@@ -38,21 +39,26 @@ class OrderWorker:
     sqs: Any
     queue_url: str
 
+    metrics: EmfMetrics
     async def work(self, records: Sequence[Record], deadline: datetime) -> dict[str, list[dict[str, str]]]:
         """The partial batch response: the messages that must come back."""
-        finished = await asyncio.gather(*(self._work_one(record, deadline) for record in records))
+        with self.metrics.invocation():
+            finished = await asyncio.gather(*(self._work_one(record, deadline) for record in records))
         unfinished = [record["messageId"] for record, is_done in zip(records, finished, strict=True) if not is_done]
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in unfinished]}
 
     async def _work_one(self, record: Record, deadline: datetime) -> bool:
         try:
-            verdict = await self.execute(order_message(record), deadline)
+        log_about(message_id=record["messageId"])
+            message = order_message(record)
+            log_also_about(order_id=message.order_id)
+            verdict = await self.execute(message, deadline)
         except (NotUnderstood, OrderNotFound):
             # No other receive will make more of it: straight to the dead-letter queue.
-            logger.exception("message not understood", extra={"message_id": record["messageId"]})
+            logger.exception("message not understood")
             verdict = Back(0)
         except Exception:  # the outermost edge: one message's bug must not fail the batch
-            logger.exception("message failed", extra={"message_id": record["messageId"]})
+            logger.exception("message failed")
             return False
         if isinstance(verdict, Back):
             await come_again(self.sqs, self.queue_url, record, after_seconds=verdict.after_seconds)
@@ -61,7 +67,7 @@ class OrderWorker:
 
 def compose(variables: Mapping[str, str] = os.environ) -> OrderWorker:
     configure_logging(variables)
-    settings = Settings(variables)
+    settings, metrics = Settings(variables), EmfMetrics.of(variables)
     dynamodb, sqs = client("dynamodb"), client("sqs")
     clock, randomness = SystemClock(), SystemRandomness()
     faults = fault_plan("execute_order", settings, dynamodb)
@@ -91,4 +97,5 @@ def compose(variables: Mapping[str, str] = os.environ) -> OrderWorker:
         clock=clock,
         randomness=randomness,
     )
-    return OrderWorker(engine, sqs, queue_url)
+        metrics=metrics,
+    return OrderWorker(engine, sqs, queue_url, metrics)

@@ -9,6 +9,11 @@ from __future__ import annotations
 import random
 from importlib import import_module
 
+_LOADED_FOR_THE_FIRST_LINE = (
+    "aws_lambda_powertools.logging.formatter",
+    "aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch",
+)
+
 
 def prepare_for_snapshot(*later: str) -> None:
     """Have `later`, modules that a function usually imports when it first needs them, in every copy from the start.
@@ -20,7 +25,7 @@ def prepare_for_snapshot(*later: str) -> None:
         hooks = import_module("snapshot_restore_py")
     except ImportError:
         return
-    for module in ("aws_lambda_powertools.logging.formatter", *later):
+    for module in (*_LOADED_FOR_THE_FIRST_LINE, *later):
         hooks.register_before_snapshot(import_module, module)
     # Botocore spreads its retries by it: copies that go on in step would retry in step.
     hooks.register_after_restore(random.seed)

@@ -28,11 +28,12 @@ from order_engine.contracts.problems import FieldError, ValidationProblem
 from order_engine.domain.errors import ConnectionGone, EngineError, Unavailable
 from order_engine.domain.events import timestamp
 from order_engine.runtime.faults import fault_plan
+from order_engine.runtime.metrics import EmfMetrics
 from order_engine.runtime.settings import Settings
-from order_engine.runtime.telemetry import configure_logging
+from order_engine.runtime.telemetry import configure_logging, log_about, log_also_about
 from order_engine.service.accept_order import AcceptOrder
 from order_engine.service.follow_orders import FollowOrders
-from order_engine.service.ports import Clock, Frame, Sockets, StatusQueue
+from order_engine.service.ports import Clock, Frame, Metric, Sockets, StatusQueue
 
 logger = logging.getLogger(__name__)
 
@@ -46,11 +47,17 @@ class SocketApi:
     statuses: StatusQueue
     sockets: Sockets
     clock: Clock
+    metrics: EmfMetrics
 
     async def handle(self, event: Event) -> dict[str, int]:
         """One event of the WebSocket API in, the status for the gateway out; answers go through the connection."""
+        with self.metrics.invocation():
+            return await self._handle(event)
+
+    async def _handle(self, event: Event) -> dict[str, int]:
         context = event["requestContext"]
         connection_id = context["connectionId"]
+        log_about(connection_id=connection_id, request_id=context["requestId"])
         try:
             match context["eventType"]:
                 case "CONNECT":
@@ -60,9 +67,10 @@ class SocketApi:
                 case _:
                     await self._answer(connection_id, event, context["requestId"])
         except ConnectionGone:
+            self.metrics.add(Metric.CONNECTIONS_GONE)
             await self.follow.disconnect(connection_id)
         except Unavailable as error:
-            logger.warning("request failed", extra={"connection_id": connection_id, "error": str(error)})
+            logger.warning("request failed", extra={"error": str(error)})
             return {"statusCode": 503}
         return {"statusCode": 200}
 
@@ -77,6 +85,7 @@ class SocketApi:
         await self.follow.connect(connection_id, user_id=wish.user_id if isinstance(wish, FollowUser) else None)
         match wish:
             case Subscribe():
+                log_also_about(order_id=str(wish.order_id))
                 await self.follow.watch(connection_id, str(wish.order_id), after=wish.after)
             case Submit():
                 await self._submit_while_connecting(connection_id, wish, request_id)
@@ -87,6 +96,7 @@ class SocketApi:
         except EngineError as error:
             await self.statuses.send_frame(Frame(connection_id, error_frame(error, request_id=request_id)))
         else:
+            log_also_about(order_id=order.order_id)
             await self.follow.watch_accepted(connection_id, order.order_id)
 
     async def _answer(self, connection_id: str, event: Event, request_id: str) -> None:
@@ -95,7 +105,7 @@ class SocketApi:
         except EngineError as error:
             reply = error_frame(error, request_id=request_id)
         except Exception:  # the outermost edge: whatever a frame breaks, the connection stays
-            logger.exception("frame failed", extra={"connection_id": connection_id, "request_id": request_id})
+            logger.exception("frame failed")
             reply = error_frame(EngineError("Something went wrong on our side"), request_id=request_id)
         await self.sockets.post(connection_id, reply)
 
@@ -104,14 +114,17 @@ class SocketApi:
             raise ValidationProblem(FieldError(pointer="#", detail="a frame is JSON text, not binary"))
         match parse_frame(event.get("body") or ""):
             case Subscribe(order_id=order_id, after=after):
+                log_also_about(order_id=str(order_id))
                 await self.follow.subscribe(connection_id, str(order_id), after=after)
                 return {"type": "subscribed", "orderId": str(order_id), "after": after}
             case Unsubscribe(order_id=order_id):
+                log_also_about(order_id=str(order_id))
                 await self.follow.unsubscribe(connection_id, str(order_id))
                 return {"type": "unsubscribed", "orderId": str(order_id)}
             case Submit(request=request):
                 await self.follow.check_room(connection_id)
                 order = await self.accept(request)
+                log_also_about(order_id=order.order_id)
                 await self.follow.watch_accepted(connection_id, order.order_id)
                 return accepted_frame(order.events[0])
             case Ping():
@@ -121,7 +134,7 @@ class SocketApi:
 
 def compose(variables: Mapping[str, str] = os.environ) -> SocketApi:
     configure_logging(variables)
-    settings = Settings(variables)
+    settings, metrics = Settings(variables), EmfMetrics.of(variables)
     dynamodb, sqs, table = client("dynamodb"), client("sqs"), settings.text("ORDERS_TABLE")
     management = client("apigatewaymanagementapi", endpoint_url=settings.text("WEBSOCKET_ENDPOINT"))
     clock, randomness = SystemClock(), SystemRandomness()
@@ -131,9 +144,12 @@ def compose(variables: Mapping[str, str] = os.environ) -> SocketApi:
     queue = faults.wrap("queue", SqsOrderQueue(sqs, settings.text("ORDER_QUEUE_URL"), randomness))
     connections = faults.wrap("connections", DynamoConnections(dynamodb, table))
     return SocketApi(
-        accept=AcceptOrder(orders=orders, queue=queue, statuses=statuses, clock=clock, randomness=randomness),
+        accept=AcceptOrder(
+            orders=orders, queue=queue, statuses=statuses, clock=clock, randomness=randomness, metrics=metrics
+        ),
         follow=FollowOrders(connections=connections, orders=orders, statuses=statuses, clock=clock),
         statuses=statuses,
         sockets=faults.wrap("sockets", ApiGatewaySockets(management)),
         clock=clock,
+        metrics=metrics,
     )

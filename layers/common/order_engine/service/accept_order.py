@@ -6,14 +6,23 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from uuid import UUID, uuid5
 
 from order_engine.domain.errors import IdempotencyKeyReused, InvalidOrder, Unavailable
 from order_engine.domain.orders import Order, Status, SwapRequest
-from order_engine.service.ports import Clock, OrderQueue, OrderRepository, Randomness, StatusQueue
+from order_engine.service.ports import (
+    Clock,
+    Metric,
+    Metrics,
+    NoMetrics,
+    OrderQueue,
+    OrderRepository,
+    Randomness,
+    StatusQueue,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +44,7 @@ class AcceptOrder:
     statuses: StatusQueue
     clock: Clock
     randomness: Randomness
+    metrics: Metrics = field(default_factory=NoMetrics)
 
     async def __call__(self, request: SwapRequest, *, key: str | None = None) -> Order:
         """The stored order: a new one, or the one that an earlier request with this key has made.
@@ -47,6 +57,7 @@ class AcceptOrder:
         known = await self._known(order) if _is_untimely(request, order.created_at) else await self.orders.add(order)
         if known is None:
             logger.info("order accepted", extra={"order_id": order.order_id})
+            self.metrics.add(Metric.ORDERS_ACCEPTED)
             await self._announce(order)
             return order
         if known.fingerprint != order.fingerprint:

@@ -48,6 +48,9 @@ from order_engine.service.ports import (
     Chain,
     Clock,
     History,
+    Metric,
+    Metrics,
+    NoMetrics,
     OrderMessage,
     OrderQueue,
     OrderRepository,
@@ -107,6 +110,7 @@ class ExecuteOrder:
     chain: Chain
     clock: Clock
     randomness: Randomness
+    metrics: Metrics = field(default_factory=NoMetrics)
     policy: ExecutionPolicy = field(default_factory=ExecutionPolicy)
 
     async def __call__(self, message: OrderMessage, deadline: datetime) -> Verdict:
@@ -126,6 +130,7 @@ class _Visit:
         self._message = message
         self._deadline = deadline
         self._order: Order
+        self._attempt: int | None = None
         self._held_until: datetime | None = None
         self._answers: dict[str, VenueAnswer] = {}
         self._sent_through = 0
@@ -164,6 +169,7 @@ class _Visit:
 
     async def _look(self, order: Order) -> Verdict:
         self._order, self._held_until, self._sent_through = order, None, order.sent_through
+        self._attempt = order.attempt
         now = self._engine.clock.now()
         if order.status.is_terminal:
             return await self._replay() if self._is_replay() else await self._settle()
@@ -224,6 +230,7 @@ class _Visit:
         return await self._settle()
 
     async def _claim(self) -> None:
+        order, now = self._order, self._engine.clock.now()
         # Before the write: should its answer be lost, the lease counts as taken.
         self._held_until = self._deadline
         lease = Lease(
@@ -232,7 +239,9 @@ class _Visit:
             token=self._message.token,
             until=self._deadline,
         )
-        await self._move(self._order.claimed(lease, self._engine.clock.now()))
+        await self._move(order.claimed(lease, now))
+        if order.fence == 0:
+            self._engine.metrics.add(Metric.QUEUE_DELAY, _milliseconds(now - order.created_at))
 
     async def _route(self) -> Order:
         swap = self._order.request.swap
@@ -274,7 +283,9 @@ class _Visit:
             limit=routed.limit,
             last_valid_block_height=await chain.height() + BLOCKS_TO_LIVE,
         )
-        await self._move(routed.submitted(chain.sign(draft), self._engine.clock.now()))
+        transaction = chain.sign(draft)
+        await self._move(routed.submitted(transaction, self._engine.clock.now()))
+        logger.info("transaction on record", extra=self._facts(signature=transaction.signature))
 
     async def _confirm(self) -> None:
         """Send and look until the chain has decided. Silence of the chain decides nothing."""
@@ -326,9 +337,7 @@ class _Visit:
     async def _end_attempt(self, error: AttemptFailed) -> Verdict:
         """Retry later, under backoff with full jitter, or fail the order: nothing of it landed or can land."""
         order, now, policy = self._order, self._engine.clock.now(), self._engine.policy
-        logger.warning(
-            "attempt failed", extra=self._facts(attempt=order.attempt, code=error.reason, error=error.detail)
-        )
+        logger.warning("attempt failed", extra=self._facts(code=error.reason, error=error.detail))
         answers = self._answers if order.status is Status.ROUTING else None
         longest = policy.backoff_base_seconds * 2**order.failed_attempts
         retry_at = now + timedelta(seconds=self._engine.randomness.uniform(0, longest))
@@ -392,8 +401,24 @@ class _Visit:
         """Store one step, then tell it. The telling overlaps with whatever comes next."""
         after = replace(after, sent_through=self._sent_through)
         await self._save(self._order, after)
-        self._order = after
+        self._order, self._attempt = after, after.events[-1]["attempt"]
+        if after.status.is_terminal:
+            self._count_end()
         self._tell()
+
+    def _count_end(self) -> None:
+        """Once an order: whoever stores its end counts it. After a replay it may end once more."""
+        order, metrics, event = self._order, self._engine.metrics, self._order.events[-1]
+        code, duration_ms = event.get("errorCode"), _milliseconds(order.updated_at - order.created_at)
+        facts = {"status": order.status, "code": code, "dex": event.get("dex"), "duration_ms": duration_ms}
+        logger.info("order ended", extra=self._facts(**facts))
+        metrics.add(_ENDS[order.status], error_code=code if order.status is Status.FAILED else None)
+        if order.status is not Status.EXPIRED:
+            metrics.add(Metric.ORDER_ATTEMPTS, event["attempt"])
+        if order.status is Status.CONFIRMED:
+            assert order.route is not None
+            metrics.add(Metric.TIME_TO_CONFIRM, duration_ms)
+            metrics.add(Metric.PRICE_IMPROVEMENT, float(order.route.improvement_bps))
 
     async def _save(self, before: Order, after: Order) -> None:
         for pause in (0.1, 0.4):
@@ -456,7 +481,19 @@ class _Visit:
         return Done()
 
     def _facts(self, **facts: object) -> dict[str, object]:
-        return {"order_id": self._message.order_id, "message_id": self._message.message_id, **facts}
+        message = self._message
+        return {"order_id": message.order_id, "message_id": message.message_id, "attempt": self._attempt, **facts}
+
+
+_ENDS = {
+    Status.CONFIRMED: Metric.ORDERS_CONFIRMED,
+    Status.FAILED: Metric.ORDERS_FAILED,
+    Status.EXPIRED: Metric.ORDERS_EXPIRED,
+}
+
+
+def _milliseconds(duration: timedelta) -> int:
+    return round(duration / timedelta(milliseconds=1))
 
 
 def _floor_unreachable(order: Order, limit: int) -> AttemptFailed:

@@ -7,8 +7,8 @@ the live events cannot overtake each other: until its replay has run, a watcher 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from order_engine.domain.errors import ConnectionGone, OrderNotFound, Unavailable
 from order_engine.domain.events import Event
@@ -17,6 +17,9 @@ from order_engine.service.ports import (
     Connection,
     ConnectionRepository,
     Frame,
+    Metric,
+    Metrics,
+    NoMetrics,
     OrderRepository,
     Replay,
     Sockets,
@@ -42,6 +45,7 @@ class NotifyClients:
     statuses: StatusQueue
     sockets: Sockets
     clock: Clock
+    metrics: Metrics = field(default_factory=NoMetrics)
 
     async def __call__(self, message: StatusMessage | Replay | Frame) -> None:
         match message:
@@ -74,7 +78,7 @@ class NotifyClients:
         try:
             for event in events:
                 if event["sequence"] > through:
-                    await self.sockets.post(watcher.connection_id, event)
+                    await self._post(watcher.connection_id, event)
                     through = event["sequence"]
         except ConnectionGone:
             await self._gone(Replay(watcher.order_id, watcher.connection_id, after=through))
@@ -98,7 +102,7 @@ class NotifyClients:
         through = replay.after
         try:
             for event in order.events_after(replay.after):
-                await self.sockets.post(replay.connection_id, event)
+                await self._post(replay.connection_id, event)
                 through = event["sequence"]
         except ConnectionGone:
             await self._gone(replace(replay, after=through))
@@ -109,11 +113,15 @@ class NotifyClients:
 
     async def _send(self, frame: Frame) -> None:
         try:
-            await self.sockets.post(frame.connection_id, frame.body)
+            await self._post(frame.connection_id, frame.body)
         except ConnectionGone:
             await self._gone(frame)
         except Unavailable:
             await self._again(frame)
+
+    async def _post(self, connection_id: str, frame: Mapping[str, object]) -> None:
+        await self.sockets.post(connection_id, frame)
+        self.metrics.add(Metric.FRAMES_PUSHED)
 
     async def _gone(self, message: Replay | Frame) -> None:
         connection = await self.connections.get(message.connection_id)
@@ -123,6 +131,7 @@ class NotifyClients:
                 await self._again(message)
                 return
             await self.connections.remove(message.connection_id)
+            self.metrics.add(Metric.CONNECTIONS_GONE)
         if isinstance(message, Replay):
             await self.connections.unsubscribe(message.order_id, message.connection_id)
 

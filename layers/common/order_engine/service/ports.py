@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from order_engine.domain.events import Event
@@ -265,3 +266,41 @@ class Sockets(Protocol):
     async def post(self, connection_id: str, frame: Mapping[str, object]) -> None:
         """Send one frame. Raises `ConnectionGone` when nobody is there, `Unavailable` when it may be tried again."""
         ...
+
+
+class Metric(StrEnum):
+    """What operators watch, under the names that alarms and the dashboard know."""
+
+    ORDERS_ACCEPTED = "OrdersAccepted"
+    ORDERS_CONFIRMED = "OrdersConfirmed"
+    ORDERS_FAILED = "OrdersFailed"
+    """In all, and by error code."""
+    ORDERS_EXPIRED = "OrdersExpired"
+    ORDER_ATTEMPTS = "OrderAttempts"
+    """That an order took until it was confirmed or failed; since its replay, if it was replayed."""
+    TIME_TO_CONFIRM = "TimeToConfirm"
+    """From acceptance."""
+    QUEUE_DELAY = "QueueDelay"
+    """From acceptance to the first claim."""
+    PRICE_IMPROVEMENT = "PriceImprovement"
+    """Basis points by which the chosen route was better than the next best, of orders that were confirmed."""
+    FRAMES_PUSHED = "FramesPushed"
+    CONNECTIONS_GONE = "ConnectionsGone"
+    """Clients that were found to have left without a word."""
+    OLDEST_LIVE_ORDER_AGE = "OldestLiveOrderAge"
+    """Of the orders that are not settled; 0 when none is older than it takes to call one overdue."""
+
+
+class Metrics(Protocol):
+    """Where numbers for operators go. Never raises and never waits: no order depends on them."""
+
+    def add(self, metric: Metric, value: float = 1, *, error_code: str | None = None) -> None:
+        """One more of what is counted, or one value of what is measured."""
+        ...
+
+
+class NoMetrics:
+    """Where nobody watches."""
+
+    def add(self, metric: Metric, value: float = 1, *, error_code: str | None = None) -> None:
+        pass

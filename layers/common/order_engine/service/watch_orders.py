@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from order_engine.domain.errors import StateChanged, Unavailable
 from order_engine.domain.orders import PATIENCE, Order
-from order_engine.service.ports import Clock, OrderQueue, OrderRepository, Position
+from order_engine.service.ports import Clock, Metric, Metrics, NoMetrics, OrderQueue, OrderRepository, Position
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ class WatchOrders:
     orders: OrderRepository
     queue: OrderQueue
     clock: Clock
+    metrics: Metrics = field(default_factory=NoMetrics)
     most_reminders: int = 1_000
 
     async def __call__(self, deadline: datetime) -> Sweep:
@@ -47,6 +49,8 @@ class WatchOrders:
         looked_at = reminded = 0
         while self.clock.now() < deadline and reminded < self.most_reminders:
             page = await self.orders.oldest_live(after=after, until=until, limit=PAGE)
+            if after is None:
+                self._measure(page)
             overdue = [order for order in page if order.is_overdue(self.clock.now())]
             reminded += sum(await asyncio.gather(*(self._remind(order) for order in overdue)))
             looked_at += len(page)
@@ -54,6 +58,11 @@ class WatchOrders:
                 return Sweep(looked_at, reminded)
             after = Position(page[-1].created_at, page[-1].order_id)
         return Sweep(looked_at, reminded, is_complete=False)
+
+    def _measure(self, oldest: Sequence[Order]) -> None:
+        """Every run, also when there is none: no value at all says that nobody watches."""
+        age = (self.clock.now() - oldest[0].created_at).total_seconds() if oldest else 0
+        self.metrics.add(Metric.OLDEST_LIVE_ORDER_AGE, age)
 
     async def _remind(self, order: Order) -> bool:
         try:
