@@ -23,8 +23,8 @@ from order_engine.adapters.system import SystemClock, SystemRandomness
 from order_engine.adapters.venues import programs, venues
 from order_engine.domain.errors import OrderNotFound
 from order_engine.runtime.faults import fault_plan
-from order_engine.runtime.settings import Settings
 from order_engine.runtime.metrics import EmfMetrics
+from order_engine.runtime.settings import Settings
 from order_engine.runtime.telemetry import configure_logging, log_about, log_also_about
 from order_engine.service.execute_order import Back, ExecuteOrder
 
@@ -38,8 +38,8 @@ class OrderWorker:
     execute: ExecuteOrder
     sqs: Any
     queue_url: str
-
     metrics: EmfMetrics
+
     async def work(self, records: Sequence[Record], deadline: datetime) -> dict[str, list[dict[str, str]]]:
         """The partial batch response: the messages that must come back."""
         with self.metrics.invocation():
@@ -48,8 +48,8 @@ class OrderWorker:
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in unfinished]}
 
     async def _work_one(self, record: Record, deadline: datetime) -> bool:
-        try:
         log_about(message_id=record["messageId"])
+        try:
             message = order_message(record)
             log_also_about(order_id=message.order_id)
             verdict = await self.execute(message, deadline)
@@ -96,6 +96,6 @@ def compose(variables: Mapping[str, str] = os.environ) -> OrderWorker:
         chain=faults.wrap("chain", chain),
         clock=clock,
         randomness=randomness,
-    )
         metrics=metrics,
+    )
     return OrderWorker(engine, sqs, queue_url, metrics)
