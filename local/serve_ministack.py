@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import resource
 import signal
 from collections import defaultdict
@@ -118,6 +119,18 @@ def name_what_is_denied() -> None:
     iam_evaluator.enforce = enforce_aloud
 
 
+async def serve_apis_without_a_slash(scope: Any, receive: Any, send: Any) -> None:
+    """1.5.33 takes an API's base URL for something else unless a slash ends it; AWS serves it either way."""
+    if scope["type"] != "http" or not re.fullmatch(r"/_aws/execute-api/[^/]+", scope["path"]):
+        await app(scope, receive, send)
+        return
+    # Not only the path: what the page at the base URL loads is relative to where its own URL ends.
+    location = scope["raw_path"].partition(b"?")[0] + b"/"
+    location += b"?" + scope["query_string"] if scope["query_string"] else b""
+    await send({"type": "http.response.start", "status": 308, "headers": [(b"location", location)]})
+    await send({"type": "http.response.body", "body": b""})
+
+
 async def serve_until_told() -> None:
     loop, told = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -125,7 +138,7 @@ async def serve_until_told() -> None:
     config = Config()
     config.bind = [f"{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}"]
     config.keep_alive_timeout = 75
-    server = asyncio.create_task(serve(app, config, shutdown_trigger=asyncio.Event().wait))
+    server = asyncio.create_task(serve(serve_apis_without_a_slash, config, shutdown_trigger=asyncio.Event().wait))
     await asyncio.wait([server, asyncio.create_task(told.wait())], return_when=asyncio.FIRST_COMPLETED)
     if server.done():
         server.result()

@@ -6,18 +6,22 @@ import asyncio
 import base64
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import jsonschema  # type: ignore[import-untyped]
 from mangum import Mangum
 
+from order_engine.runtime.dashboard import Dashboard
+from order_engine.runtime.http_parts import ApiParts
 from order_engine.runtime.submit_order import compose_api
 from order_engine.service.accept_order import AcceptOrder
 from order_engine.service.check_health import CheckHealth
-from order_engine.service.ports import OrderRepository
+from order_engine.service.ports import OrderRepository, Venue
 from order_engine.service.read_orders import ReadOrders
 from tests.fakes import (
     CountingRandomness,
@@ -27,6 +31,12 @@ from tests.fakes import (
     RecordingOrderQueue,
     RecordingStatusQueue,
 )
+
+DASHBOARD = Path(__file__).parents[2] / "functions" / "submit_order" / "dashboard"
+WEB_SOCKET_URL = "wss://def456.execute-api.eu-west-1.amazonaws.com/live"
+
+PAGES = {"/", "/docs", "/openapi.json"}
+"""Beside what the document lists."""
 
 JSON = {"Content-Type": "application/json"}
 
@@ -55,6 +65,8 @@ class Api:
     queue: RecordingOrderQueue = field(default_factory=RecordingOrderQueue)
     statuses: RecordingStatusQueue = field(default_factory=RecordingStatusQueue)
     clock: FrozenClock = field(default_factory=FrozenClock)
+    venues: Sequence[Venue] = ()
+    dashboard: Path = DASHBOARD
 
     def __post_init__(self) -> None:
         orders: OrderRepository = self.orders
@@ -66,10 +78,15 @@ class Api:
             randomness=CountingRandomness(),
         )
         self.handler = compose_api(
-            self.accept,
-            ReadOrders(orders=orders, history=self.history),
-            CheckHealth(orders=orders, history=self.history),
-            self.clock,
+            ApiParts(
+                accept=self.accept,
+                read=ReadOrders(orders=orders, history=self.history),
+                health=CheckHealth(orders=orders, history=self.history),
+                clock=self.clock,
+                venues=lambda: self.venues,
+                dashboard=Dashboard(self.dashboard),
+                web_socket_url=WEB_SOCKET_URL,
+            )
         )
 
     @property
@@ -106,7 +123,7 @@ class Api:
             assert answer.json["instance"] == path
         operation = self._operation(method, path)
         if operation is None:
-            assert answer.status in (404, 405) or path in ("/docs", "/openapi.json")
+            assert answer.status in (404, 405) or path in PAGES or path.startswith("/assets/")
             return
         documented = operation["responses"][str(answer.status)]["content"][answer.headers["content-type"]]
         self._validate(documented["schema"], answer.json)

@@ -22,7 +22,7 @@ from order_engine.runtime.submit_order import compose
 from tests.builders import a_confirmed_order, a_failed_order, an_order, claim, confirm
 from tests.contract.test_orders import TABLE, create_table
 from tests.fakes import NOON, InMemoryHistory, InMemoryOrders, RecordingOrderQueue, SentOrder
-from tests.functions.api import JSON, Api, http_event, invoke, openapi_document
+from tests.functions.api import DASHBOARD, JSON, Api, http_event, invoke, openapi_document
 
 ORDER = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "1.5"}
 AN_ID = "0a0b0c0d-0000-4000-8000-000000000001"
@@ -463,7 +463,7 @@ def test_with_the_history_away_live_orders_are_read_and_lists_are_refused() -> N
 # Everything else
 
 
-@pytest.mark.parametrize("path", ["/", "/api", "/api/orders/", "/orders", "/api/orders/a/b", "/favicon.ico", "/redoc"])
+@pytest.mark.parametrize("path", ["/api", "/api/orders/", "/orders", "/api/orders/a/b", "/favicon.ico", "/redoc"])
 def test_an_unknown_path_is_a_problem_too(path: str) -> None:
     answer = Api().get(path)
     assert (answer.status, answer.json["code"]) == (404, "NOT_FOUND")
@@ -533,6 +533,7 @@ def test_the_document_lists_every_route_and_its_own_examples_are_accepted() -> N
         "/api/orders/execute": ["post"],
         "/orders/execute": ["post"],
         "/api/orders/{orderId}": ["get"],
+        "/api/config": ["get"],
         "/health": ["get"],
     }
     body = openapi_document()["paths"]["/api/orders"]["post"]["requestBody"]["content"]["application/json"]
@@ -547,12 +548,16 @@ def test_the_composed_function_stores_the_order_and_sends_it_to_both_queues(aws_
         orders = sqs.create_queue(QueueName="orders")["QueueUrl"]
         statuses = sqs.create_queue(QueueName="statuses.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
         handler = compose(
+            DASHBOARD,
             {
                 "ORDERS_TABLE": TABLE,
                 "ORDER_QUEUE_URL": orders,
                 "STATUS_QUEUE_URL": statuses,
                 "DATABASE_URL": "postgresql://127.0.0.1:1/nowhere",
-            }
+                "MARKET_SEED": "1",
+                "QUOTE_DELAY_MS": "0",
+                "WEBSOCKET_ENDPOINT": "https://def456.execute-api.eu-west-1.amazonaws.com/live",
+            },
         )
         order = json.dumps(ORDER | {"userId": "u1"})
         headers = JSON | {"Idempotency-Key": "k1"}

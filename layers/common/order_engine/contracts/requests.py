@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
@@ -21,6 +21,9 @@ from order_engine.domain.quotes import Swap, SwapMode
 from order_engine.domain.tokens import TOKENS
 
 DEFAULT_SLIPPAGE_BPS = 100
+
+OrderType = Literal["market"]
+ORDER_TYPES: tuple[str, ...] = get_args(OrderType)
 
 
 def parse_order(fields: object) -> SwapRequest:
@@ -45,7 +48,7 @@ class OrderFields(BaseModel):
     own_fields: ClassVar[tuple[str, ...]]
     """The names that tell this dialect from the others: two tokens first."""
 
-    type: Literal["market"] | None = Field(None, description="Only market orders for now.")
+    type: OrderType | None = Field(None, description="Only market orders for now.")
     amount: Amount = Field(description="Whole tokens of the side that the order fixes.")
     slippage_bps: SlippageBps | None = Field(
         None, description=f"Tolerated slippage in basis points; {DEFAULT_SLIPPAGE_BPS} when left out."

@@ -11,10 +11,11 @@ from pydantic import AliasGenerator, BaseModel, ConfigDict, Field, PlainSerializ
 from pydantic.alias_generators import to_camel
 
 from order_engine.contracts.problems import FieldError
+from order_engine.contracts.requests import DEFAULT_SLIPPAGE_BPS, ORDER_TYPES
 from order_engine.domain.events import Event, timestamp
-from order_engine.domain.orders import PROGRESS, Status
+from order_engine.domain.orders import MAX_ATTEMPTS, PROGRESS, Status
 from order_engine.domain.summaries import OrderSummary
-from order_engine.domain.tokens import decimal_text
+from order_engine.domain.tokens import TOKENS, decimal_text
 
 PROBLEM_JSON = "application/problem+json"
 """RFC 9457. `type` is about:blank, so the title is the HTTP status's own phrase, and `code` says what went wrong."""
@@ -127,6 +128,31 @@ class OrderPage(Response):
 
     orders: list[OrderResource]
     next_cursor: str | None
+
+
+class TokenListed(Response):
+    symbol: str = Field(examples=["SOL"])
+    decimals: int = Field(examples=[9])
+
+
+class ClientConfig(Response):
+    web_socket_url: str = Field(description="Where to connect for live statuses.", examples=["wss://…/live"])
+    tokens: list[TokenListed]
+    venues: list[str] = Field(examples=[["meteora", "raydium"]])
+    order_types: list[str] = Field(examples=[["market"]])
+    default_slippage_bps: int = Field(examples=[DEFAULT_SLIPPAGE_BPS])
+    max_attempts: int = Field(examples=[MAX_ATTEMPTS])
+
+    @classmethod
+    def of(cls, web_socket_url: str, *, venues: Sequence[str]) -> Self:
+        return cls(
+            web_socket_url=web_socket_url,
+            tokens=[TokenListed(symbol=token.symbol, decimals=token.decimals) for token in TOKENS.values()],
+            venues=sorted(venues),
+            order_types=list(ORDER_TYPES),
+            default_slippage_bps=DEFAULT_SLIPPAGE_BPS,
+            max_attempts=MAX_ATTEMPTS,
+        )
 
 
 PartState = Literal["ok", "unavailable"]

@@ -1,4 +1,4 @@
-"""The HTTP API: submit an order, read orders, health, and the documentation of just that."""
+"""The HTTP API: submit an order, read orders, health, the dashboard, and the documentation of just that."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from order_engine.contracts.queries import ListOrders, cursor_after, place_of
 from order_engine.contracts.requests import DIALECTS, parse_order
 from order_engine.contracts.responses import (
     PROBLEM_JSON,
+    ClientConfig,
     Health,
     OrderAccepted,
     OrderPage,
@@ -24,6 +25,8 @@ from order_engine.contracts.responses import (
     Problem,
 )
 from order_engine.domain.orders import SwapRequest
+from order_engine.runtime.http_pages import add_dashboard
+from order_engine.runtime.http_parts import ApiParts
 from order_engine.runtime.http_problems import answer_errors
 from order_engine.service.accept_order import AcceptOrder
 from order_engine.service.check_health import CheckHealth
@@ -47,7 +50,7 @@ class OrderApi(FastAPI):
         return super().openapi()
 
 
-def create_app(*, accept: AcceptOrder, read: ReadOrders, health: CheckHealth, clock: Clock) -> FastAPI:
+def create_app(parts: ApiParts) -> FastAPI:
     app = OrderApi(
         title=TITLE,
         version="0.1.0",
@@ -60,10 +63,12 @@ def create_app(*, accept: AcceptOrder, read: ReadOrders, health: CheckHealth, cl
         responses=_problems({500: "Our fault; the request id finds it in the logs"}),
     )
     answer_errors(app)
-    _add_submission(app, accept)
-    _add_reading(app, read)
-    _add_health(app, health, clock)
+    _add_submission(app, parts.accept)
+    _add_reading(app, parts.read)
+    _add_config(app, parts)
+    _add_health(app, parts.health, parts.clock)
     _add_docs(app)
+    add_dashboard(app, parts.dashboard, web_socket_url=parts.web_socket_url)
     return app
 
 
@@ -122,6 +127,13 @@ def _add_reading(app: FastAPI, read: ReadOrders) -> None:
         """The order and everything that has happened to it, from the moment it was accepted."""
         order, events = await read.one(request.path_params["orderId"])
         return OrderWithEvents.with_events(order, events)
+
+
+def _add_config(app: FastAPI, parts: ApiParts) -> None:
+    @app.get("/api/config")
+    async def get_config() -> ClientConfig:
+        """What a client has to know to place orders here and to watch them."""
+        return ClientConfig.of(parts.web_socket_url, venues=[venue.name for venue in parts.venues()])
 
 
 def _add_health(app: FastAPI, health: CheckHealth, clock: Clock) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 
 from mangum import Mangum
 from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
@@ -17,16 +19,19 @@ from order_engine.adapters.postgres import PostgresHistory
 from order_engine.adapters.sqs import SqsOrderQueue, SqsStatusQueue
 from order_engine.adapters.system import SystemClock, SystemRandomness
 from order_engine.contracts.responses import PROBLEM_JSON
+from order_engine.runtime.dashboard import Dashboard
 from order_engine.runtime.faults import fault_plan
+from order_engine.runtime.http_parts import ApiParts
 from order_engine.runtime.settings import Settings
 from order_engine.runtime.telemetry import configure_logging
 from order_engine.service.accept_order import AcceptOrder
 from order_engine.service.check_health import CheckHealth
-from order_engine.service.ports import Clock
+from order_engine.service.ports import Venue
 from order_engine.service.read_orders import ReadOrders
 
 
-def compose(variables: Mapping[str, str] = os.environ) -> Mangum:
+def compose(dashboard: Path, variables: Mapping[str, str] = os.environ) -> Mangum:
+    """`dashboard` is the folder of its files."""
     configure_logging(variables)
     settings = Settings(variables)
     dynamodb, sqs = client("dynamodb"), client("sqs")
@@ -34,6 +39,16 @@ def compose(variables: Mapping[str, str] = os.environ) -> Mangum:
     faults = fault_plan("submit_order", settings, dynamodb)
     orders = faults.wrap("orders", DynamoOrders(dynamodb, settings.text("ORDERS_TABLE")))
     history = faults.wrap("history", PostgresHistory(settings.text("DATABASE_URL")))
+    seed, quote_delay_ms = settings.integer("MARKET_SEED"), settings.integer("QUOTE_DELAY_MS")
+
+    @cache
+    def quoted_venues() -> Sequence[Venue]:
+        # Only now: a cold start is mostly for something else.
+        from order_engine.adapters.market import Market  # noqa: PLC0415
+        from order_engine.adapters.venues import venues  # noqa: PLC0415
+
+        return [faults.wrap(f"venues.{venue.name}", venue) for venue in venues(Market(seed), clock, quote_delay_ms)]
+
     accept = AcceptOrder(
         orders=orders,
         queue=faults.wrap("queue", SqsOrderQueue(sqs, settings.text("ORDER_QUEUE_URL"), randomness)),
@@ -42,21 +57,30 @@ def compose(variables: Mapping[str, str] = os.environ) -> Mangum:
         randomness=randomness,
     )
     return compose_api(
-        accept, ReadOrders(orders=orders, history=history), CheckHealth(orders=orders, history=history), clock
+        ApiParts(
+            accept=accept,
+            read=ReadOrders(orders=orders, history=history),
+            health=CheckHealth(orders=orders, history=history),
+            clock=clock,
+            venues=quoted_venues,
+            dashboard=Dashboard(dashboard),
+            # The management URL is where functions post to; clients connect to the same place.
+            web_socket_url="ws" + settings.text("WEBSOCKET_ENDPOINT").removeprefix("http"),
+        )
     )
 
 
-def compose_api(accept: AcceptOrder, read: ReadOrders, health: CheckHealth, clock: Clock) -> Mangum:
+def compose_api(parts: ApiParts) -> Mangum:
     """The Lambda handler of the API."""
     with _models_built_when_used():
         import fastapi.openapi.models  # noqa: F401, PLC0415
     from order_engine.runtime.http_api import create_app  # noqa: PLC0415
 
-    app = create_app(accept=accept, read=read, health=health, clock=clock)
+    app = create_app(parts)
     # RequestBoundary logs one line a request, and every error, with more to it.
     logging.getLogger("mangum").setLevel(logging.CRITICAL)
     # Mangum takes other types for binary and would encode them in base64.
-    return Mangum(app, lifespan="off", text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, PROBLEM_JSON])
+    return Mangum(app, lifespan="off", text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, PROBLEM_JSON, "image/svg+xml"])
 
 
 @contextmanager
