@@ -28,6 +28,7 @@ from order_engine.domain.orders import SwapRequest
 from order_engine.runtime.http_pages import add_dashboard
 from order_engine.runtime.http_parts import ApiParts
 from order_engine.runtime.http_problems import answer_errors
+from order_engine.runtime.telemetry import log_also_about
 from order_engine.service.accept_order import AcceptOrder
 from order_engine.service.check_health import CheckHealth
 from order_engine.service.ports import Clock, OrderFilter, Position
@@ -80,6 +81,7 @@ def _add_submission(app: FastAPI, accept: AcceptOrder) -> None:
     ) -> OrderAccepted:
         """Accept an order. The same request under the same key gets the first answer again."""
         order = await accept(request, key=key)
+        log_also_about(order_id=order.order_id)
         response.headers["Location"] = f"/api/orders/{order.order_id}"
         return OrderAccepted.of(order.events[0])
 

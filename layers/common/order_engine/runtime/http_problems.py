@@ -22,6 +22,7 @@ from order_engine.contracts.fields import detail_of
 from order_engine.contracts.problems import HTTP_STATUS, FieldError, ValidationProblem, field_errors, http_status
 from order_engine.contracts.responses import PROBLEM_JSON, Problem
 from order_engine.domain.errors import EngineError, ErrorCode
+from order_engine.runtime.telemetry import log_about
 
 RETRY_AFTER_SECONDS = "1"
 
@@ -40,6 +41,7 @@ class RequestBoundary:
             return
         request = Request(scope)
         request.state.request_id = _request_id(scope)
+        log_about(request_id=request.state.request_id)
         facts = {"request_id": request.state.request_id, "method": request.method, "path": request.url.path}
         status = 0
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from mangum import Mangum
 from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
@@ -22,6 +23,7 @@ from order_engine.contracts.responses import PROBLEM_JSON
 from order_engine.runtime.dashboard import Dashboard
 from order_engine.runtime.faults import fault_plan
 from order_engine.runtime.http_parts import ApiParts
+from order_engine.runtime.metrics import EmfMetrics, measured
 from order_engine.runtime.settings import Settings
 from order_engine.runtime.telemetry import configure_logging
 from order_engine.service.accept_order import AcceptOrder
@@ -30,10 +32,10 @@ from order_engine.service.ports import Venue
 from order_engine.service.read_orders import ReadOrders
 
 
-def compose(dashboard: Path, variables: Mapping[str, str] = os.environ) -> Mangum:
+def compose(dashboard: Path, variables: Mapping[str, str] = os.environ) -> Callable[[Any, Any], Any]:
     """`dashboard` is the folder of its files."""
     configure_logging(variables)
-    settings = Settings(variables)
+    settings, metrics = Settings(variables), EmfMetrics.of(variables)
     dynamodb, sqs = client("dynamodb"), client("sqs")
     clock, randomness = SystemClock(), SystemRandomness()
     faults = fault_plan("submit_order", settings, dynamodb)
@@ -55,8 +57,9 @@ def compose(dashboard: Path, variables: Mapping[str, str] = os.environ) -> Mangu
         statuses=faults.wrap("statuses", SqsStatusQueue(sqs, settings.text("STATUS_QUEUE_URL"), randomness)),
         clock=clock,
         randomness=randomness,
+        metrics=metrics,
     )
-    return compose_api(
+    handler = compose_api(
         ApiParts(
             accept=accept,
             read=ReadOrders(orders=orders, history=history),
@@ -68,6 +71,7 @@ def compose(dashboard: Path, variables: Mapping[str, str] = os.environ) -> Mangu
             web_socket_url="ws" + settings.text("WEBSOCKET_ENDPOINT").removeprefix("http"),
         )
     )
+    return measured(handler, metrics)
 
 
 def compose_api(parts: ApiParts) -> Mangum:
