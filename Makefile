@@ -6,11 +6,15 @@ VENV := .venv/bin
 export SAM_CLI_TELEMETRY := 0
 SAM := AWS_DEFAULT_REGION=us-east-1 $(VENV)/sam
 
+# The processor that the layer is built for, which `sam deploy` must be told as well: x86_64 or arm64.
+ARCHITECTURE ?= x86_64
+export ARCHITECTURE
+
 .DEFAULT_GOAL := help
-.PHONY: help run logs replay test soak bench check format build migrate clean
+.PHONY: help run logs replay test soak bench check format build lock sbom audit migrate clean
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "Settings of make run, for example make run SEED=7 REVERT_RATE=0.2:"
 	@echo "  SEED REVERT_RATE DROP_RATE QUOTE_DELAY_MS LANDING_MIN_MS LANDING_MAX_MS ORDERS_PER_WORKER"
@@ -45,7 +49,18 @@ format: .venv/dev ## Format the code and sort its imports
 	$(VENV)/ruff format
 
 build: .venv/dev ## Build what `sam deploy` uploads, into .aws-sam
-	$(SAM) build
+	$(SAM) build --parameter-overrides Architecture=$(ARCHITECTURE)
+	@$(VENV)/python -m local.artifacts .aws-sam/build
+
+lock: .venv/release ## Pin what the layer needs, with hashes, after a change of requirements.in
+	cd layers/common && $(abspath $(VENV))/uv pip compile --quiet --python-version 3.13 --python-platform linux \
+		--generate-hashes --no-annotate --custom-compile-command "make lock" requirements.in --output-file requirements.txt
+
+sbom: .venv/release ## List what the layer is made of, as CycloneDX: sbom.json
+	$(VENV)/cyclonedx-py requirements --output-file sbom.json layers/common/requirements.txt
+
+audit: .venv/release ## Look for known vulnerabilities of what the layer is made of
+	$(VENV)/pip-audit --strict --require-hashes --disable-pip --requirement layers/common/requirements.txt
 
 migrate: .venv/local ## Apply the SQL migrations: make migrate DATABASE_URL=postgresql://…
 	@PYTHONPATH=layers/common $(VENV)/python -m order_engine.runtime.migrate_database
@@ -55,10 +70,14 @@ clean: ## Remove the virtual environment, caches, builds and the local order his
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Two steps, as running the stack takes half of what checking it takes.
-.venv/local: requirements-local.txt layers/common/requirements.txt
+.venv/local: requirements-local.txt layers/common/requirements.in
 	@sh local/venv.sh requirements-local.txt
 	@touch $@
 
 .venv/dev: requirements-dev.txt .venv/local
 	@sh local/venv.sh requirements-dev.txt
+	@touch $@
+
+.venv/release: requirements-release.txt .venv/local
+	@sh local/venv.sh requirements-release.txt
 	@touch $@
