@@ -16,12 +16,15 @@ from urllib.parse import quote
 import jsonschema  # type: ignore[import-untyped]
 from mangum import Mangum
 
+from order_engine.adapters.market import Market
+from order_engine.adapters.venues import venues
 from order_engine.runtime.dashboard import Dashboard
 from order_engine.runtime.http_parts import ApiParts
 from order_engine.runtime.submit_order import compose_api
 from order_engine.service.accept_order import AcceptOrder
 from order_engine.service.check_health import CheckHealth
 from order_engine.service.ports import OrderRepository, Venue
+from order_engine.service.quote_order import QuoteOrder
 from order_engine.service.read_orders import ReadOrders
 from tests.fakes import (
     CountingRandomness,
@@ -65,7 +68,8 @@ class Api:
     queue: RecordingOrderQueue = field(default_factory=RecordingOrderQueue)
     statuses: RecordingStatusQueue = field(default_factory=RecordingStatusQueue)
     clock: FrozenClock = field(default_factory=FrozenClock)
-    venues: Sequence[Venue] = ()
+    venues: Sequence[Venue] | None = None
+    """Those of the market with seed 1, unless others are given."""
     dashboard: Path = DASHBOARD
 
     def __post_init__(self) -> None:
@@ -81,13 +85,16 @@ class Api:
             ApiParts(
                 accept=self.accept,
                 read=ReadOrders(orders=orders, history=self.history),
+                quote=QuoteOrder(venues=self._quoted_venues, clock=self.clock),
                 health=CheckHealth(orders=orders, history=self.history),
                 clock=self.clock,
-                venues=lambda: self.venues,
                 dashboard=Dashboard(self.dashboard),
                 web_socket_url=WEB_SOCKET_URL,
             )
         )
+
+    def _quoted_venues(self) -> Sequence[Venue]:
+        return venues(Market(1), self.clock, delay_ms=0) if self.venues is None else self.venues
 
     @property
     def traces(self) -> tuple[int, int, int]:

@@ -533,6 +533,7 @@ def test_the_document_lists_every_route_and_its_own_examples_are_accepted() -> N
         "/api/orders/execute": ["post"],
         "/orders/execute": ["post"],
         "/api/orders/{orderId}": ["get"],
+        "/api/quotes": ["post"],
         "/api/config": ["get"],
         "/health": ["get"],
     }
@@ -609,7 +610,18 @@ bodies = (
 def test_whatever_is_sent_is_accepted_as_documented_or_refused_as_a_problem(shared: Api, body: str | bytes) -> None:
     answer = shared.post(body)
     assert answer.status in (202, 400, 422)
-    assert answer.status == 202 or answer.pointers
+    # A clientOrderId may come a second time with another order.
+    assert answer.status == 202 or answer.pointers or answer.json["code"] == "IDEMPOTENCY_KEY_REUSED"
+
+
+@settings(max_examples=150, deadline=None)
+@given(bodies)
+def test_whatever_is_sent_is_quoted_as_documented_or_refused_as_a_problem(shared: Api, body: str | bytes) -> None:
+    before = shared.traces
+    answer = shared.post(body, path="/api/quotes")
+    assert answer.status in (200, 400, 422)
+    assert answer.status == 200 or answer.pointers or answer.json["code"] != "VALIDATION_FAILED"
+    assert shared.traces == before
 
 
 parameters = ["status", "pair", "type", "userId", "from", "to", "limit", "cursor"]

@@ -6,7 +6,15 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import quote
 
-from order_engine.domain.errors import EngineError, IdempotencyKeyReused, InvalidOrder, OrderNotFound, Unavailable
+from order_engine.domain.errors import (
+    AttemptFailed,
+    EngineError,
+    ErrorCode,
+    IdempotencyKeyReused,
+    InvalidOrder,
+    OrderNotFound,
+    Unavailable,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +72,19 @@ HTTP_STATUS: dict[type[EngineError], HTTPStatus] = {
     ValidationProblem: HTTPStatus.UNPROCESSABLE_ENTITY,
     InvalidOrder: HTTPStatus.UNPROCESSABLE_ENTITY,
     IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    AttemptFailed: HTTPStatus.UNPROCESSABLE_ENTITY,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 """What a client may be told. Any other error is a bug, and answered as one."""
 
 
+VENUES_AWAY = frozenset({ErrorCode.VENUE_UNAVAILABLE, ErrorCode.VENUE_TIMEOUT})
+
+
 def http_status(error: EngineError) -> HTTPStatus:
-    """The status of the error's nearest class in the table."""
+    """The status of the error's nearest class in the table, unless only the venues are to blame."""
+    if error.code in VENUES_AWAY:
+        return HTTPStatus.SERVICE_UNAVAILABLE
     return next(HTTP_STATUS[kind] for kind in type(error).__mro__ if kind in HTTP_STATUS)
 
 

@@ -12,8 +12,10 @@ from pydantic.alias_generators import to_camel
 
 from order_engine.contracts.problems import FieldError
 from order_engine.contracts.requests import DEFAULT_SLIPPAGE_BPS, ORDER_TYPES
+from order_engine.domain import events
 from order_engine.domain.events import Event, timestamp
 from order_engine.domain.orders import MAX_ATTEMPTS, PROGRESS, Status
+from order_engine.domain.quotes import Quotation, SwapMode
 from order_engine.domain.summaries import OrderSummary
 from order_engine.domain.tokens import TOKENS, decimal_text
 
@@ -128,6 +130,52 @@ class OrderPage(Response):
 
     orders: list[OrderResource]
     next_cursor: str | None
+
+
+class QuotedOrder(Response):
+    """What the order would get now: `route`, `quotes` and `quote` are those of its `building` event."""
+
+    token_in: str
+    token_out: str
+    swap_mode: str
+    amount: DecimalText
+    slippage_bps: int
+    dex: str
+    reason: str
+    route: list[dict[str, Any]]
+    quotes: list[dict[str, Any]] = Field(description="Every venue's, losers and errors too.")
+    quote: dict[str, Any] | None = Field(description="The chosen one.")
+    amount_in: DecimalText
+    amount_out: DecimalText
+    price: str = Field(description="Token out per token in, all fees of the venue included.")
+    price_impact_bps: str
+    price_improvement_bps: str = Field(description="Gained over the best venue that was not chosen.")
+    min_amount_out: DecimalText | None = Field(description="The floor of an order that is exact in.")
+    max_amount_in: DecimalText | None = Field(description="The floor of an order that is exact out.")
+    timestamp: Timestamp
+
+    @classmethod
+    def of(cls, quotation: Quotation) -> Self:
+        swap, route = quotation.swap, quotation.route
+        token_in, token_out = TOKENS[swap.token_in], TOKENS[swap.token_out]
+        is_exact_in = swap.mode is SwapMode.EXACT_IN
+        building = events.building(quotation.answers, route)
+        return cls(
+            token_in=swap.token_in,
+            token_out=swap.token_out,
+            swap_mode=swap.mode.value,
+            amount=(token_in if is_exact_in else token_out).whole(swap.amount),
+            slippage_bps=quotation.slippage_bps,
+            **{name: building[name] for name in ("dex", "reason", "route", "quotes", "quote")},
+            amount_in=token_in.whole(route.amount_in),
+            amount_out=token_out.whole(route.amount_out),
+            price=events.price(swap, route.amount_in, route.amount_out),
+            price_impact_bps=events.bps(route.impact_bps),
+            price_improvement_bps=events.bps(route.improvement_bps),
+            min_amount_out=token_out.whole(quotation.limit) if is_exact_in else None,
+            max_amount_in=None if is_exact_in else token_in.whole(quotation.limit),
+            timestamp=quotation.at,
+        )
 
 
 class TokenListed(Response):

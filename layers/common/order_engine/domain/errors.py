@@ -16,7 +16,6 @@ EngineError
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import ClassVar
 
 
 class ErrorCode(StrEnum):
@@ -37,8 +36,8 @@ class ErrorCode(StrEnum):
 class EngineError(Exception):
     """Base of all errors raised on purpose. `code` is stable; `retryable` says whether trying again may help."""
 
-    code: ClassVar[str] = ErrorCode.INTERNAL
-    retryable: ClassVar[bool] = False
+    code: str = ErrorCode.INTERNAL
+    retryable: bool = False
 
 
 class InvalidOrder(EngineError):
@@ -99,6 +98,8 @@ class AttemptFailed(EngineError):
 
     def __init__(self, reason: ErrorCode, detail: str, *, may_work: bool) -> None:
         super().__init__(detail)
+        self.code = reason
+        self.retryable = may_work
         self.reason = reason
         self.detail = detail
         self.may_work = may_work

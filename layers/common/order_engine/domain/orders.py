@@ -85,6 +85,10 @@ class SwapRequest:
     client_order_id: str | None = None
     type: str = "market"
 
+    def limit_for(self, route: Route) -> int:
+        """The price floor if this route's quote is the first to be accepted."""
+        return self.limit or self.swap.limit(route.amount_in, route.amount_out, self.slippage_bps)
+
 
 @dataclass(frozen=True, slots=True)
 class Lease:
@@ -221,8 +225,7 @@ class Order:
         """The first accepted quote fixes the floor, unless the client did."""
         limit = self.limit
         if limit is None:
-            swap = self.request.swap
-            limit = self.request.limit or swap.limit(route.amount_in, route.amount_out, self.request.slippage_bps)
+            limit = self.request.limit_for(route)
         facts = events.building(answers, route) | events.limit_fact(self.request.swap, limit)
         return replace(self, limit=limit, route=route)._moved(Status.BUILDING, at, facts)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -86,3 +88,16 @@ class Route:
 
 VenueAnswer = Quote | QuoteFailed
 """By venue name, in `dict[str, VenueAnswer]`: losers and failures are kept with the order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quotation:
+    """What an order would get if it were executed at that moment."""
+
+    swap: Swap
+    slippage_bps: int
+    answers: Mapping[str, VenueAnswer]
+    route: Route
+    limit: int
+    """The floor that the order would keep."""
+    at: datetime

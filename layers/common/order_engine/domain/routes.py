@@ -51,6 +51,19 @@ def choose(swap: Swap, answers: Mapping[str, VenueAnswer], max_impact_bps: Decim
     )
 
 
+def hold(swap: Swap, route: Route, limit: int) -> None:
+    """Raises `AttemptFailed` when the route is worse than the floor allows."""
+    if swap.keeps(limit, route.amount_in, route.amount_out):
+        return
+    if swap.mode is SwapMode.EXACT_IN:
+        best, floor = amount(route.amount_out, swap.token_out), amount(limit, swap.token_out)
+        detail = f"The best quote gives {best} {swap.token_out}, below the minimum of {floor}"
+    else:
+        best, ceiling = amount(route.amount_in, swap.token_in), amount(limit, swap.token_in)
+        detail = f"The best quote takes {best} {swap.token_in}, above the maximum of {ceiling}"
+    raise AttemptFailed(ErrorCode.SLIPPAGE_TOLERANCE_EXCEEDED, detail, may_work=True)
+
+
 def _is_well_typed(quote: Quote) -> bool:
     # By exact type: a venue's answer comes from outside, where an amount may be a float, a string or True.
     amounts = (quote.amount_in, quote.amount_out, quote.fee)

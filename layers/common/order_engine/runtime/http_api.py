@@ -23,6 +23,7 @@ from order_engine.contracts.responses import (
     OrderResource,
     OrderWithEvents,
     Problem,
+    QuotedOrder,
 )
 from order_engine.domain.orders import SwapRequest
 from order_engine.runtime.http_pages import add_dashboard
@@ -32,6 +33,7 @@ from order_engine.runtime.telemetry import log_also_about
 from order_engine.service.accept_order import AcceptOrder
 from order_engine.service.check_health import CheckHealth
 from order_engine.service.ports import Clock, OrderFilter, Position
+from order_engine.service.quote_order import QuoteOrder
 from order_engine.service.read_orders import ReadOrders
 
 TITLE = "Order execution engine"
@@ -65,6 +67,7 @@ def create_app(parts: ApiParts) -> FastAPI:
     )
     answer_errors(app)
     _add_submission(app, parts.accept)
+    _add_quotes(app, parts.quote)
     _add_reading(app, parts.read)
     _add_config(app, parts)
     _add_health(app, parts.health, parts.clock)
@@ -104,6 +107,21 @@ def _add_submission(app: FastAPI, accept: AcceptOrder) -> None:
         )
 
 
+def _add_quotes(app: FastAPI, quote: QuoteOrder) -> None:
+    problems = {
+        400: "The body is not JSON",
+        413: "The body is too large",
+        415: "The body is not sent as application/json",
+        422: "A field is wrong, or the order could not be executed now: `code` is the errorCode it would fail with",
+        503: "The venues are away",
+    }
+
+    @app.post("/api/quotes", responses=_problems(problems), openapi_extra={"requestBody": _ORDER_BODY})
+    async def quote_order(request: Annotated[SwapRequest, Depends(_order_in_body)]) -> QuotedOrder:
+        """What an order would get if it were executed now. The body is the order's; nothing is stored or promised."""
+        return QuotedOrder.of(await quote(request))
+
+
 def _add_reading(app: FastAPI, read: ReadOrders) -> None:
     @app.get(
         "/api/orders",
@@ -135,7 +153,7 @@ def _add_config(app: FastAPI, parts: ApiParts) -> None:
     @app.get("/api/config")
     async def get_config() -> ClientConfig:
         """What a client has to know to place orders here and to watch them."""
-        return ClientConfig.of(parts.web_socket_url, venues=[venue.name for venue in parts.venues()])
+        return ClientConfig.of(parts.web_socket_url, venues=[venue.name for venue in parts.quote.venues()])
 
 
 def _add_health(app: FastAPI, health: CheckHealth, clock: Clock) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from order_engine.runtime.dashboard import Dashboard
 from order_engine.service.accept_order import AcceptOrder
 from order_engine.service.check_health import CheckHealth
-from order_engine.service.ports import Clock, Venue
+from order_engine.service.ports import Clock
+from order_engine.service.quote_order import QuoteOrder
 from order_engine.service.read_orders import ReadOrders
 
 
@@ -16,10 +16,9 @@ from order_engine.service.read_orders import ReadOrders
 class ApiParts:
     accept: AcceptOrder
     read: ReadOrders
+    quote: QuoteOrder
     health: CheckHealth
     clock: Clock
-    venues: Callable[[], Sequence[Venue]]
-    """Made when they are first asked for: most requests are not about them."""
     dashboard: Dashboard
     web_socket_url: str
     """Where clients connect for live statuses."""

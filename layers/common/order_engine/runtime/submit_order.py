@@ -29,6 +29,7 @@ from order_engine.runtime.telemetry import configure_logging
 from order_engine.service.accept_order import AcceptOrder
 from order_engine.service.check_health import CheckHealth
 from order_engine.service.ports import Venue
+from order_engine.service.quote_order import QuoteOrder
 from order_engine.service.read_orders import ReadOrders
 
 
@@ -63,9 +64,9 @@ def compose(dashboard: Path, variables: Mapping[str, str] = os.environ) -> Calla
         ApiParts(
             accept=accept,
             read=ReadOrders(orders=orders, history=history),
+            quote=QuoteOrder(venues=quoted_venues, clock=clock),
             health=CheckHealth(orders=orders, history=history),
             clock=clock,
-            venues=quoted_venues,
             dashboard=Dashboard(dashboard),
             # The management URL is where functions post to; clients connect to the same place.
             web_socket_url="ws" + settings.text("WEBSOCKET_ENDPOINT").removeprefix("http"),

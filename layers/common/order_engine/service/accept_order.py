@@ -54,7 +54,7 @@ class AcceptOrder:
         Raises `InvalidOrder`, `IdempotencyKeyReused`, or `Unavailable` (then nothing is known: try again with a key).
         """
         order = self._order(request, _one_key(key, request.client_order_id))
-        known = await self._known(order) if _is_untimely(request, order.created_at) else await self.orders.add(order)
+        known = await self._known(order) if is_untimely(request, order.created_at) else await self.orders.add(order)
         if known is None:
             logger.info("order accepted", extra={"order_id": order.order_id})
             self.metrics.add(Metric.ORDERS_ACCEPTED)
@@ -83,7 +83,7 @@ class AcceptOrder:
         """An untimely request is only the repetition of a timely one."""
         known = await self.orders.get(order.order_id)
         if known is None:
-            raise InvalidOrder("expiresAt", f"must be in the future and at most {MAX_LIFETIME.days} days ahead")
+            raise untimely()
         return known
 
     async def _announce(self, order: Order) -> None:
@@ -97,6 +97,14 @@ class AcceptOrder:
 def order_id_under(owner: str, key: str) -> str:
     """The id of the one order that this owner may place under this key."""
     return _order_id(owner, "key", key)
+
+
+def is_untimely(request: SwapRequest, now: datetime) -> bool:
+    return request.expires_at is not None and not now < request.expires_at <= now + MAX_LIFETIME
+
+
+def untimely() -> InvalidOrder:
+    return InvalidOrder("expiresAt", f"must be in the future and at most {MAX_LIFETIME.days} days ahead")
 
 
 def fingerprint(request: SwapRequest) -> str:
@@ -128,10 +136,6 @@ def _one_key(key: str | None, client_order_id: str | None) -> str | None:
     if key is not None and client_order_id is not None and key != client_order_id:
         raise InvalidOrder("clientOrderId", "differs from the Idempotency-Key header; give one of them")
     return key if key is not None else client_order_id
-
-
-def _is_untimely(request: SwapRequest, now: datetime) -> bool:
-    return request.expires_at is not None and not now < request.expires_at <= now + MAX_LIFETIME
 
 
 async def _if_possible(sending: Awaitable[None], order_id: str) -> None:

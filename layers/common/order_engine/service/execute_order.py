@@ -19,20 +19,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 from order_engine.domain import routes
 from order_engine.domain.errors import (
     AttemptFailed,
     ErrorCode,
     OrderNotFound,
-    QuoteFailed,
     StateChanged,
     Unavailable,
 )
-from order_engine.domain.events import amount
 from order_engine.domain.orders import Lease, Order, Status
-from order_engine.domain.quotes import SwapMode, VenueAnswer
+from order_engine.domain.quotes import VenueAnswer
 from order_engine.domain.transactions import (
     BLOCKS_TO_LIVE,
     Dead,
@@ -44,6 +41,7 @@ from order_engine.domain.transactions import (
     Unknown,
 )
 from order_engine.service.accept_order import fingerprint
+from order_engine.service.ask_venues import RoutingPolicy, ask_venues
 from order_engine.service.ports import (
     Chain,
     Clock,
@@ -81,9 +79,7 @@ Verdict = Done | Back
 
 
 @dataclass(frozen=True, slots=True)
-class ExecutionPolicy:
-    quote_timeout_seconds: float = 1.0
-    max_impact_bps: Decimal = Decimal(1_000)
+class ExecutionPolicy(RoutingPolicy):
     backoff_base_seconds: float = 2.0
     backoff_cap_seconds: float = 120.0
     look_up_every_seconds: float = 0.4
@@ -245,32 +241,13 @@ class _Visit:
 
     async def _route(self) -> Order:
         swap = self._order.request.swap
-        answers = await asyncio.gather(*(self._ask(venue) for venue in self._engine.venues))
-        self._answers = {venue.name: answer for venue, answer in zip(self._engine.venues, answers, strict=True)}
+        self._answers = await ask_venues(self._engine.venues, swap, self._engine.policy, self._facts())
         route = routes.choose(swap, self._answers, self._engine.policy.max_impact_bps)
         routed = self._order.routed(self._answers, route, self._engine.clock.now())
         assert routed.limit is not None
-        if not swap.keeps(routed.limit, route.amount_in, route.amount_out):
-            raise _floor_unreachable(routed, routed.limit)
+        routes.hold(swap, route, routed.limit)
         logger.info("route chosen", extra=self._facts(dex=route.dex, reason=route.reason))
         return routed
-
-    async def _ask(self, venue: Venue) -> VenueAnswer:
-        timeout = self._engine.policy.quote_timeout_seconds
-        try:
-            async with asyncio.timeout(timeout):
-                return routes.check(self._order.request.swap, await venue.quote(self._order.request.swap))
-        except QuoteFailed as failure:
-            return failure
-        except TimeoutError:
-            detail = f"{venue.name} did not answer within {timeout:g} s"
-            return QuoteFailed(ErrorCode.VENUE_TIMEOUT, detail, may_work=True)
-        except Unavailable:
-            return QuoteFailed(ErrorCode.VENUE_UNAVAILABLE, f"{venue.name} is unavailable", may_work=True)
-        except Exception:
-            # A venue is somebody else's system: whatever it breaks by, the others can still answer.
-            logger.exception("venue broke", extra=self._facts(dex=venue.name))
-            return QuoteFailed(ErrorCode.VENUE_UNAVAILABLE, f"{venue.name} gave no usable answer", may_work=True)
 
     async def _write_ahead(self, routed: Order) -> None:
         chain = self._engine.chain
@@ -494,15 +471,3 @@ _ENDS = {
 
 def _milliseconds(duration: timedelta) -> int:
     return round(duration / timedelta(milliseconds=1))
-
-
-def _floor_unreachable(order: Order, limit: int) -> AttemptFailed:
-    swap, route = order.request.swap, order.route
-    assert route is not None
-    if swap.mode is SwapMode.EXACT_IN:
-        best, floor = amount(route.amount_out, swap.token_out), amount(limit, swap.token_out)
-        detail = f"The best quote gives {best} {swap.token_out}, below the minimum of {floor}"
-    else:
-        best, ceiling = amount(route.amount_in, swap.token_in), amount(limit, swap.token_in)
-        detail = f"The best quote takes {best} {swap.token_in}, above the maximum of {ceiling}"
-    return AttemptFailed(ErrorCode.SLIPPAGE_TOLERANCE_EXCEEDED, detail, may_work=True)
