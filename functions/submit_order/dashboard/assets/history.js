@@ -1,0 +1,170 @@
+/** All orders, with filters that survive a reload (they are in the URL's hash), page by page, and as CSV. */
+
+import { listOrders, Problem, sentence } from "./api.js";
+import { toCsv } from "./csv.js";
+import { byId, el, setText } from "./dom.js";
+import { amount, duration, moment, price, short } from "./format.js";
+import { isLive } from "./orders.js";
+import { debounce } from "./polling.js";
+
+const STATUSES = ["pending", "routing", "building", "submitted", "confirmed", "failed", "expired"];
+const PAGE = 50;
+const EXPORT_PAGE = 100;
+
+/**
+ * @param {object} config of the engine
+ * @param {(orderId: string) => void} openDetail
+ * @param {(filters: URLSearchParams) => void} onFilters they have changed
+ */
+export function showHistory(config, openDetail, onFilters) {
+  const form = byId("filters");
+  let cursor = null;
+  let shown = 0;
+  let superseded = new AbortController();
+
+  offer("filter-status", "Any status", STATUSES);
+  offer("filter-type", "Any type", config.orderTypes);
+  offer("filter-pair", "Any pair", pairs(config.tokens));
+
+  async function load(isMore) {
+    superseded.abort();
+    superseded = new AbortController();
+    const { signal } = superseded;
+    say("Loading…");
+    try {
+      const page = await listOrders({ ...filter(), limit: PAGE, cursor: isMore ? cursor : null }, signal);
+      if (!isMore) byId("rows").replaceChildren();
+      shown = (isMore ? shown : 0) + page.orders.length;
+      cursor = page.nextCursor;
+      byId("rows").append(...page.orders.map((order) => row(order, openDetail)));
+      showErrors([]);
+      say(`${shown} ${shown === 1 ? "order" : "orders"}${cursor ? " so far" : ""}`);
+      const hasFilters = Object.keys(filter()).length > 0;
+      empty(shown || cursor ? "" : hasFilters ? "No order matches. Clear a filter to see more." : "No orders yet.");
+    } catch (problem) {
+      if (signal.aborted) return;
+      if (!(problem instanceof Problem)) throw problem;
+      showErrors(problem.errors);
+      say("");
+      if (!isMore) byId("rows").replaceChildren();
+      empty(`${sentence(problem)}. ${problem.retryable ? "Open the view again in a moment." : "Change the filters."}`);
+    }
+    byId("more").hidden = !cursor;
+  }
+
+  /** What the API is asked for: times in UTC, and only what is set. */
+  function filter() {
+    const values = [...new FormData(form)].filter(([, value]) => value !== "");
+    return Object.fromEntries(values.map(([name, value]) => [name, isTime(name) ? new Date(value).toISOString() : value]));
+  }
+
+  const changed = debounce(() => {
+    onFilters(new URLSearchParams([...new FormData(form)].filter(([, value]) => value !== "")));
+    load(false);
+  }, 250);
+  form.addEventListener("input", changed);
+  form.addEventListener("reset", changed);
+  form.addEventListener("submit", (event) => event.preventDefault());
+  byId("more").addEventListener("click", () => load(true));
+  byId("export").addEventListener("click", () => exportCsv(filter()));
+
+  return {
+    /** @param {URLSearchParams} filters from the hash */
+    open(filters) {
+      for (const field of form.elements) if (field.name) field.value = filters.get(field.name) ?? "";
+      load(false);
+    },
+  };
+}
+
+async function exportCsv(filter) {
+  const controller = new AbortController();
+  const cancel = byId("cancel-export");
+  cancel.onclick = () => controller.abort();
+  setExporting(true);
+  try {
+    const orders = [];
+    let cursor = null;
+    do {
+      const page = await listOrders({ ...filter, limit: EXPORT_PAGE, cursor }, controller.signal);
+      orders.push(...page.orders);
+      cursor = page.nextCursor;
+      say(`Exporting: ${orders.length} orders…`);
+    } while (cursor);
+    download(toCsv(orders), `orders-${new Date().toISOString().slice(0, 19).replaceAll(":", "")}Z.csv`);
+    say(`Exported ${orders.length} orders`);
+  } catch (problem) {
+    if (controller.signal.aborted) say("Export cancelled");
+    else if (problem instanceof Problem) say(`Export failed: ${sentence(problem)}`);
+    else throw problem;
+  }
+  setExporting(false);
+}
+
+function setExporting(isRunning) {
+  byId("cancel-export").hidden = !isRunning;
+  byId("export").hidden = isRunning;
+  byId(isRunning ? "cancel-export" : "export").focus();
+}
+
+function download(text, name) {
+  // With a byte order mark, or Excel would not take it for UTF-8.
+  const url = URL.createObjectURL(new Blob(["\uFEFF", text], { type: "text/csv;charset=utf-8" }));
+  el("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
+}
+
+function row(order, openDetail) {
+  const isBuy = order.swapMode === "exactOut";
+  const [asked, token] = isBuy ? [order.amount, order.tokenOut] : [order.amount, order.tokenIn];
+  const filled = isBuy ? order.amountIn && `${amount(order.amountIn)} ${order.tokenIn}` : order.amountOut && `${amount(order.amountOut)} ${order.tokenOut}`;
+  const button = el(
+    "button",
+    { type: "button", class: "link mono", "aria-label": `Details of order ${order.orderId}`, onclick: () => openDetail(order.orderId) },
+    short(order.orderId),
+  );
+  const took = isLive(order) ? null : Date.parse(order.updatedAt) - Date.parse(order.createdAt);
+  return el(
+    "tr",
+    { "data-order-id": order.orderId, "data-status": order.status },
+    el("td", { title: order.createdAt }, moment(order.createdAt)),
+    el("td", {}, `${isBuy ? "Buy" : "Sell"} ${amount(asked)} ${token} ${isBuy ? "with" : "for"} ${isBuy ? order.tokenIn : order.tokenOut}`),
+    el("td", { class: "number" }, filled || "–"),
+    el("td", { class: "number wide", title: order.executedPrice }, price(order.executedPrice)),
+    el("td", { class: "wide" }, order.dex ?? "–"),
+    el("td", {}, el("span", { class: "status", title: order.error }, order.status)),
+    el("td", { class: "number wide" }, String(order.attempts)),
+    el("td", { class: "number wide" }, duration(took)),
+    el("td", {}, button),
+  );
+}
+
+function showErrors(errors) {
+  const byField = Object.fromEntries(errors.map(({ pointer, detail }) => [pointer, detail]));
+  for (const [name, id] of [["from", "from-error"], ["to", "to-error"], ["userId", "filter-userId-error"]]) {
+    setText(byId(id), byField[name] ?? "");
+    byId(`filter-${name}`).setAttribute("aria-invalid", String(name in byField));
+  }
+}
+
+function offer(id, any, values) {
+  byId(id).replaceChildren(el("option", { value: "" }, any), ...values.map((value) => el("option", { value }, value)));
+}
+
+function pairs(tokens) {
+  const symbols = tokens.map((token) => token.symbol);
+  return symbols.flatMap((one) => symbols.filter((other) => other !== one).map((other) => `${one}/${other}`));
+}
+
+function isTime(name) {
+  return name === "from" || name === "to";
+}
+
+function say(text) {
+  setText(byId("history-status"), text);
+}
+
+function empty(text) {
+  setText(byId("rows-empty"), text);
+  byId("rows-empty").hidden = !text;
+}

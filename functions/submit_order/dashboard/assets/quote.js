@@ -1,0 +1,77 @@
+/** The live quote beside the ticket: what the venues would answer now, without placing anything. */
+
+import { getQuote, Problem } from "./api.js";
+import { byId, el, facts, renew, setText } from "./dom.js";
+import { amount, bps, moment, openSide, price } from "./format.js";
+import { debounce, poll } from "./polling.js";
+import { quoteTable } from "./quotes.js";
+
+const DEBOUNCE_MS = 300;
+
+/** @param {import("./ticket.js").Ticket} ticket */
+export function showQuotes(ticket, settings) {
+  let superseded = new AbortController();
+
+  async function refresh() {
+    superseded.abort();
+    if (ticket.isBusy) return;
+    const { order, errors } = ticket.read();
+    if (Object.keys(errors).length) return show(null, "");
+    superseded = new AbortController();
+    const { signal } = superseded;
+    try {
+      show(await getQuote(order, signal), "");
+    } catch (problem) {
+      if (signal.aborted) return;
+      if (!(problem instanceof Problem)) throw problem;
+      const { fields, rest } = ticket.sort(problem);
+      ticket.showErrors(fields);
+      show(null, rest);
+      if (problem.retryable) throw problem;
+    }
+  }
+
+  const now = poll(refresh, settings.quoteSeconds);
+  const soon = debounce(now, DEBOUNCE_MS);
+  ticket.onChange(() => {
+    superseded.abort();
+    byId("quote").setAttribute("aria-busy", "true");
+    soon();
+  });
+}
+
+function show(quote, error) {
+  byId("quote").setAttribute("aria-busy", "false");
+  setText(byId("quote-error"), error);
+  const node = byId("quote-answer");
+  if (!quote) return renew(node, error, () => [!error && el("p", { class: "empty" }, "Fill in the ticket for a quote.")]);
+  const side = openSide(quote);
+  renew(node, quote, () => [
+    el(
+      "p",
+      { class: "headline" },
+      el("span", {}, side.name),
+      el("strong", {}, `${amount(quote[side.field])} ${side.token}`),
+      el("span", { class: "note" }, `at ${moment(quote.timestamp)}`),
+    ),
+    quoteTable(quote.quotes, quote, quote.dex, "Every venue's quote"),
+    el("p", { class: "reason" }, quote.reason),
+    el(
+      "dl",
+      { class: "facts" },
+      ...facts([
+        ["Price", `${price(quote.price)} ${quote.tokenOut}/${quote.tokenIn}`, quote.price],
+        ["Price impact", bps(quote.priceImpactBps)],
+        ["Ahead by", bps(quote.priceImprovementBps)],
+        [side.limitName, `${amount(quote[side.limit])} ${side.token}`],
+        ["Route", route(quote.route)],
+      ]),
+    ),
+  ]);
+}
+
+/** "wSOL → USDC on meteora (wSOL-USDC)", for each leg. */
+export function route(legs) {
+  const texts = legs.map((leg) => `${amount(leg.amountIn)} ${leg.tokenIn} → ${amount(leg.amountOut)} ${leg.tokenOut} on ${leg.dex}`);
+  return texts.join("; ");
+}

@@ -1,0 +1,49 @@
+/** Every venue's answer to a swap, side by side: in the ticket, on cards and in the audit trail. */
+
+import { bpsAbove, compare } from "./decimal.js";
+import { el } from "./dom.js";
+import { amount, bps, openSide } from "./format.js";
+
+/** @param {object[]} quotes as events have them @param {object} order whose `swapMode` says which side is compared */
+export function quoteTable(quotes, order, dex, caption) {
+  const side = openSide(order);
+  const isBuy = side.field === "amountIn";
+  const answered = quotes.filter((quote) => quote[side.field]);
+  const ranked = answered.sort((a, b) => compare(a[side.field], b[side.field]) * (isBuy ? 1 : -1));
+  const best = ranked[0]?.[side.field];
+  const silent = quotes.filter((quote) => !quote[side.field]);
+  return el(
+    "table",
+    { class: "quotes" },
+    el("caption", { class: "hidden" }, caption),
+    el("thead", {}, el("tr", {}, ...["Venue", `${side.name} ${side.token}`, "Fee", "Impact", "Behind"].map(heading))),
+    el("tbody", {}, ...ranked.map((quote) => row(quote, side, best, dex)), ...silent.map(silentRow)),
+  );
+}
+
+function heading(name, index) {
+  return el("th", { scope: "col", class: index ? "number" : null }, name);
+}
+
+function row(quote, side, best, dex) {
+  const isChosen = dex?.split("+").includes(quote.dex);
+  // Of an order to buy, more is worse.
+  const behind = side.field === "amountIn" ? bpsAbove(quote.amountIn, best) : bpsAbove(best, quote.amountOut);
+  const cells = [
+    amount(quote[side.field]),
+    `${amount(quote.fee)} ${quote.feeToken ?? ""}`,
+    bps(quote.priceImpactBps),
+    quote[side.field] === best ? "best" : bps(behind),
+  ];
+  return el(
+    "tr",
+    { class: isChosen ? "chosen" : null },
+    el("th", { scope: "row" }, quote.dex, isChosen && el("span", { class: "hidden" }, " (chosen)")),
+    ...cells.map((text) => el("td", { class: "number" }, text)),
+  );
+}
+
+function silentRow(quote) {
+  const error = el("td", { colspan: 4, class: "wrong" }, `${quote.error} (${quote.errorCode})`);
+  return el("tr", {}, el("th", { scope: "row" }, quote.dex), error);
+}

@@ -1,0 +1,106 @@
+/** Keeps what the page knows of the orders up to date: by the socket as far as it has places, else by asking. */
+
+import { getOrder, listOrders } from "./api.js";
+import { ownOrders } from "./memory.js";
+import { isLive } from "./orders.js";
+import { lane, poll } from "./polling.js";
+import { LiveSocket } from "./socket.js";
+
+const LIVE = ["pending", "routing", "building", "submitted"];
+const PAGE = 50;
+const MOST_PAGES = 10;
+const MOST_ASKED = 40;
+/** Own orders that are looked for by id, should the list not have them (it has none while the history is away). */
+const MOST_OWN_SOUGHT = 20;
+
+/**
+ * @param {import("./orders.js").Orders} orders
+ * @param {string | null} url of the WebSocket; without one, orders are asked for
+ * @param {(state: object) => void} onState of the connection
+ * @param {(problem: unknown) => void} onDiscovery after each look for orders, with what went wrong or null
+ * @returns {{load: (orderId: string) => void, discover: () => void}}
+ */
+export function watch(orders, url, settings, onState, onDiscovery) {
+  const ask = lane(4);
+  const asked = new Set();
+  const missing = new Set();
+
+  /** Everything about one order. */
+  function load(orderId) {
+    if (asked.has(orderId)) return Promise.resolve();
+    asked.add(orderId);
+    return ask(() => getOrder(orderId))
+      .then((order) => orders.learn(order))
+      .catch((problem) => problem.status === 404 && missing.add(orderId))
+      .finally(() => asked.delete(orderId));
+  }
+
+  const socket =
+    url &&
+    new LiveSocket(url, settings, {
+      lastSequence: (orderId) => orders.lastSequence(orderId),
+      onEvent: (event) => orders.append(event),
+      onDoubt: load,
+      onState,
+    });
+
+  orders.listen((order, orderId) => {
+    if (!socket) return;
+    if (!order || !isLive(order)) {
+      if (socket.watches(orderId)) {
+        socket.unwatch(orderId);
+        const next = orders.all().find((other) => isLive(other) && !socket.watches(other.orderId));
+        if (next) socket.watch(next.orderId);
+      }
+    } else if (!socket.watches(orderId) && !socket.isFull) {
+      socket.watch(orderId);
+    }
+  });
+
+  /** Page after page, until one ends with an order that was known. The first time, while there are live ones. */
+  async function findNew(isFirst) {
+    let cursor = null;
+    for (let page = 0; page < MOST_PAGES; page++) {
+      const answer = await listOrders({ limit: PAGE, cursor });
+      const oldest = answer.orders.at(-1);
+      const isNews = oldest !== undefined && !orders.isKnown(oldest) && (!isFirst || answer.orders.some(isLive));
+      orders.hear(answer.orders);
+      cursor = answer.nextCursor;
+      if (!cursor || !isNews) break;
+    }
+  }
+
+  /** Live orders however old, and own ones while no list is to be had. */
+  async function findOld() {
+    for (const status of LIVE) orders.hear((await listOrders({ status, limit: 100 })).orders);
+  }
+
+  let isFirst = true;
+  const discover = poll(async () => {
+    try {
+      await findNew(isFirst);
+      if (isFirst) await findOld();
+      isFirst = false;
+      onDiscovery(null);
+    } catch (problem) {
+      onDiscovery(problem);
+      const sought = ownOrders().filter((orderId) => !orders.get(orderId) && !missing.has(orderId));
+      await Promise.all(sought.slice(0, MOST_OWN_SOUGHT).map(load));
+      throw problem;
+    }
+  }, settings.discoverySeconds);
+
+  // Those that the socket has no place for, the ones that were heard of longest ago first.
+  poll(async () => {
+    const unwatched = orders.all().filter((order) => isLive(order) && !socket?.watches(order.orderId));
+    const turn = unwatched.sort((a, b) => (a.askedAt ?? 0) - (b.askedAt ?? 0)).slice(0, MOST_ASKED);
+    await Promise.all(
+      turn.map((order) => {
+        order.askedAt = Date.now();
+        return load(order.orderId);
+      }),
+    );
+  }, settings.discoverySeconds);
+
+  return { load, discover };
+}
