@@ -11,7 +11,7 @@ ARCHITECTURE ?= x86_64
 export ARCHITECTURE
 
 .DEFAULT_GOAL := help
-.PHONY: help run logs replay test soak bench check format build lock sbom audit migrate clean
+.PHONY: help run logs replay test soak bench docs check format build lock sbom audit migrate clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ soak: .venv/dev ## Look for a way to break the protocol for as long as half an h
 
 bench: .venv/dev ## Measure speed and cost, and show them; ARGS="--only cost" for less, "--quick" for a trial
 	@$(VENV)/python -m benchmarks run $(ARGS)
+
+docs: .venv/dev ## Bring docs/openapi.json, asyncapi.yaml and collection/ up to date with the code
+	@PYTHONPATH=layers/common $(VENV)/python -m docs.generate
 
 check: .venv/dev ## Lint, types and template; changes nothing
 	$(VENV)/ruff check
