@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -14,7 +14,6 @@ from typing import Any
 from urllib.parse import quote
 
 import jsonschema  # type: ignore[import-untyped]
-from mangum import Mangum
 
 from order_engine.adapters.market import Market
 from order_engine.adapters.venues import venues
@@ -153,12 +152,13 @@ class Api:
         return None
 
 
-def invoke(handler: Mangum, event: dict[str, Any]) -> dict[str, Any]:
+def invoke(handler: Callable[[Any, Any], Any], event: dict[str, Any]) -> dict[str, Any]:
     """As Lambda does, on an event loop that is Mangum's own: `asyncio.run` elsewhere in the test takes its away."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
-        return handler(event, None)  # type: ignore[arg-type]
+        answer: dict[str, Any] = handler(event, None)
+        return answer
     finally:
         asyncio.set_event_loop(None)
         loop.close()

@@ -16,7 +16,7 @@ from order_engine.domain.quotes import Swap, SwapMode
 from order_engine.domain.transactions import Outcome, Transaction
 from order_engine.service.accept_order import fingerprint
 from order_engine.service.execute_order import Back, Done, ExecuteOrder, Verdict
-from order_engine.service.ports import OrderMessage, StatusMessage
+from order_engine.service.ports import Metric, OrderMessage, StatusMessage
 from tests.fakes import (
     CountingRandomness,
     FixedPriceVenue,
@@ -585,7 +585,7 @@ def test_a_write_whose_answer_was_lost_is_found_to_have_succeeded(bench: Bench, 
     assert bench.execute() == Done()
     assert lost
     assert bench.statuses_seen == HAPPY_PATH
-    assert len(bench.chain.landed) == 1
+    assert len(bench.chain.landed) == len(bench.metrics.added[Metric.ORDERS_CONFIRMED]) == 1
 
 
 def test_a_claim_of_unknown_outcome_is_deferred_past_its_lease(bench: Bench) -> None:
@@ -651,3 +651,51 @@ def test_an_order_that_was_replayed_too_often_is_left_failed(bench: Bench) -> No
         bench.clock.at += timedelta(minutes=5)
     assert bench.order.status is Status.FAILED
     assert bench.order.sequence < 220
+
+
+def test_a_confirmed_order_is_counted_once_with_its_times_attempts_and_gain(bench: Bench) -> None:
+    bench.clock.at += timedelta(seconds=7)
+    bench.execute()
+    bench.execute(bench.message(token="again", message_id="again"))
+    improvement = bench.order.route.improvement_bps  # type: ignore[union-attr]
+    assert bench.metrics.added == {
+        Metric.QUEUE_DELAY: [7_000],
+        Metric.ORDERS_CONFIRMED: [1],
+        Metric.ORDER_ATTEMPTS: [1],
+        Metric.TIME_TO_CONFIRM: [(bench.order.updated_at - bench.order.created_at).total_seconds() * 1000],
+        Metric.PRICE_IMPROVEMENT: [float(improvement)],
+    }
+    assert improvement > 0
+
+
+def test_a_failed_order_is_counted_by_its_reason_and_once_more_after_a_replay(bench: Bench) -> None:
+    bench.chain.fate = reverts
+    bench.execute_until_settled()
+    assert bench.metrics.error_codes == ["ATTEMPTS_EXHAUSTED"]
+    bench.chain.fate = ScriptedChain(bench.clock).fate
+    bench.clock.at += timedelta(minutes=5)
+    bench.execute(bench.message(message_id="redriven"))
+    added = bench.metrics.added
+    assert (added[Metric.ORDERS_FAILED], added[Metric.ORDERS_CONFIRMED]) == ([1], [1])
+    assert added[Metric.ORDER_ATTEMPTS] == [3, 1]
+    assert added[Metric.QUEUE_DELAY] == [0]
+
+
+def test_an_expired_order_is_counted_as_such_and_as_no_failure(bench: Bench) -> None:
+    bench.accept(expires_at=bench.clock.now())
+    bench.execute()
+    assert bench.metrics.added == {Metric.ORDERS_EXPIRED: [1]}
+
+
+def test_every_line_about_an_order_names_it_its_message_and_the_attempt(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.chain.fate = reverts
+    with caplog.at_level("INFO", "order_engine"):
+        bench.execute_until_settled()
+    told = [(record.message, record.attempt) for record in caplog.records]  # type: ignore[attr-defined]
+    an_attempt = ["route chosen", "transaction on record", "attempt failed"]
+    attempts = [(message, attempt) for attempt in (1, 2, 3) for message in an_attempt]
+    assert told == [*attempts, ("order ended", 3)]
+    named = {(record.order_id, record.message_id) for record in caplog.records}  # type: ignore[attr-defined]
+    assert named == {(ORDER_ID, "message")}

@@ -13,7 +13,7 @@ from order_engine.domain.errors import OrderNotFound, TooManySubscriptions, Unav
 from order_engine.domain.orders import Order
 from order_engine.service.follow_orders import MAX_SUBSCRIPTIONS, FollowOrders
 from order_engine.service.notify_clients import MAX_TRIES, NotifyClients
-from order_engine.service.ports import Frame, Replay, StatusMessage, Subscription
+from order_engine.service.ports import Frame, Metric, Replay, StatusMessage, Subscription
 from tests.builders import a_confirmed_order, an_order, claim
 from tests.fakes import (
     FrozenClock,
@@ -301,3 +301,17 @@ def lose_one_answer(desk: Desk, method: str) -> None:
         raise Unavailable("DynamoDB")
 
     setattr(desk.connections, method, lose)
+
+
+def test_frames_are_counted_when_they_have_gone_out_and_clients_that_have_left_once(desk: Desk) -> None:
+    for connection_id in ("leaver", "stayer"):
+        desk.connect(connection_id)
+        desk.store(an_order())
+        desk.subscribe(connection_id)
+    desk.work()
+    desk.clock.at += timedelta(minutes=1)
+    desk.sockets.gone.add("leaver")
+    desk.publish(claim(an_order()), 2)
+    desk.work()
+    assert sum(desk.metrics.added[Metric.FRAMES_PUSHED]) == len(desk.received("leaver")) + len(desk.received("stayer"))
+    assert desk.metrics.added[Metric.CONNECTIONS_GONE] == [1]

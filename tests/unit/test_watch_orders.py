@@ -10,6 +10,7 @@ import pytest
 
 from order_engine.domain.errors import Unavailable
 from order_engine.domain.orders import Order
+from order_engine.service.ports import Metric
 from order_engine.service.watch_orders import PAGE, Sweep, WatchOrders
 from tests.builders import SLIPPED, a_confirmed_order, a_failed_order, an_order, claim, submit
 from tests.fakes import NOON, FrozenClock, InMemoryOrders, RecordingMetrics, RecordingOrderQueue
@@ -148,3 +149,16 @@ def test_an_order_that_cannot_be_reminded_of_does_not_hold_up_the_others() -> No
     watch.queue.send = reluctant  # type: ignore[method-assign]
     assert watch.run() == Sweep(looked_at=2, reminded=1)
     assert watch.reminded == ["order-2"]
+
+
+def test_a_run_says_how_old_the_oldest_live_order_is_whatever_page_it_is_on() -> None:
+    orders = [an_order(f"order-{number:03}", created_at=NOON + timedelta(milliseconds=number)) for number in range(250)]
+    watch = Watch(DONE, *orders)
+    watch.run(after=MINUTE)
+    assert watch.metrics.added == {Metric.OLDEST_LIVE_ORDER_AGE: [120]}
+
+
+def test_a_run_that_finds_nothing_says_so() -> None:
+    watch = Watch(DONE, an_order(created_at=NOON + MINUTE))
+    watch.run()
+    assert watch.metrics.added == {Metric.OLDEST_LIVE_ORDER_AGE: [0]}
