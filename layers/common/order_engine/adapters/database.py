@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import Any, Generic, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from psycopg import Connection, OperationalError, ProgrammingError
 from psycopg.conninfo import make_conninfo
@@ -16,12 +17,17 @@ from psycopg.rows import DictRow, dict_row
 
 from order_engine.domain.errors import Unavailable
 
+if TYPE_CHECKING:
+    from order_engine.adapters.database_login import DatabaseLogin, Login
+
 DEADLINE_SECONDS = 3.0
 CONNECT_SECONDS = 2
 REST_SECONDS = 10.0
 """After a server that said nothing, so that waiting for it does not become all that a worker does."""
 
 STATEMENT_SECONDS = 2
+
+AMAZON_ROOTS = Path(__file__).with_name("amazon_roots.pem")
 
 _AWAY = (OperationalError, ReadOnlySqlTransaction)
 
@@ -39,10 +45,13 @@ class Database:
 
     That thread is not one of the event loop's: the other clients need those, and a loop that ends waits for them, so a
     server that accepts and then says nothing would hold up the invocation.
+
+    A `url` without a user goes with a `login`.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, login: DatabaseLogin | None = None) -> None:
         self._url = url
+        self._login = login
         self._connection: Connection[DictRow] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="postgres")
         self._silent_until = 0.0
@@ -83,7 +92,9 @@ class Database:
                 # The server has become a standby: after a failover, the name leads to another one.
                 self._connection.close()
         self._connection = None
-        self._connection = connect(self._url, connect_seconds=CONNECT_SECONDS, statement_seconds=STATEMENT_SECONDS)
+        self._connection = connect(
+            self._url, connect_seconds=CONNECT_SECONDS, statement_seconds=STATEMENT_SECONDS, login=self._login
+        )
         return _rows(self._connection, statement, parameters)
 
 
@@ -128,14 +139,45 @@ class Together(Generic[Item]):
                 outcome.set_result(None)
 
 
-def connect(url: str, *, connect_seconds: int, statement_seconds: int) -> Connection[DictRow]:
+def connect(
+    url: str, *, connect_seconds: int, statement_seconds: int, login: DatabaseLogin | None = None
+) -> Connection[DictRow]:
     """A connection in autocommit mode whose times are UTC and whose statements end in time.
 
-    Raises `OperationalError` when there is nobody to connect to, `BadDatabaseUrl` when `url` does not parse.
+    Raises `OperationalError` when there is nobody to connect to, `BadDatabaseUrl` when `url` does not parse, and
+    `Unavailable` when the login cannot be read.
     """
+    connection = _log_in(url, login, connect_seconds) if login else _open(url, {}, connect_seconds)
+    # Not as connection options: poolers such as RDS Proxy refuse those.
+    connection.execute(
+        "SELECT set_config('timezone', 'UTC', false), set_config('statement_timeout', %s, false),"
+        # What a page costs on solid state, against 1 in a row; the default of 4 is for disks that turn.
+        " set_config('random_page_cost', '1.1', false)",
+        [f"{statement_seconds}s"],
+    )
+    return connection
+
+
+def _log_in(url: str, login: DatabaseLogin, connect_seconds: int) -> Connection[DictRow]:
+    remembered = login.read()
+    try:
+        return _open(url, remembered, connect_seconds)
+    except OperationalError as error:
+        # No code comes with a login that was refused, but that the server had asked for the password is known.
+        was_heard = error.pgconn is not None and error.pgconn.used_password
+        if not was_heard or (fresh := login.read_again()) == remembered:
+            raise
+    return _open(url, fresh, connect_seconds)
+
+
+def _open(url: str, login: Login, connect_seconds: int) -> Connection[DictRow]:
+    # Whom libpq trusts where the URL has it look at certificates. A database of somebody else's brings its own roots.
+    roots = {"sslrootcert": str(AMAZON_ROOTS)} if login else {}
     try:
         conninfo = make_conninfo(
             url,
+            **login,
+            **roots,
             application_name="order-engine",
             connect_timeout=connect_seconds,
             # A peer that vanished without a word is noticed within seconds instead of minutes.
@@ -146,15 +188,7 @@ def connect(url: str, *, connect_seconds: int, statement_seconds: int) -> Connec
         )
     except ProgrammingError:
         raise BadDatabaseUrl("the database URL is not a Postgres connection string") from None
-    connection = Connection.connect(conninfo, autocommit=True, row_factory=dict_row)
-    # Not as connection options: poolers such as RDS Proxy refuse those.
-    connection.execute(
-        "SELECT set_config('timezone', 'UTC', false), set_config('statement_timeout', %s, false),"
-        # What a page costs on solid state, against 1 in a row; the default of 4 is for disks that turn.
-        " set_config('random_page_cost', '1.1', false)",
-        [f"{statement_seconds}s"],
-    )
-    return connection
+    return Connection.connect(conninfo, autocommit=True, row_factory=dict_row)
 
 
 def _rows(connection: Connection[DictRow], statement: str, parameters: Parameters) -> list[DictRow]:

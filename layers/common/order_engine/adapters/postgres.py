@@ -8,16 +8,19 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import fields
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from order_engine.domain.events import Event
-from order_engine.domain.orders import TERMINAL, Order
+from order_engine.domain.orders import TERMINAL, Order, Status
+from order_engine.domain.statistics import EndedOrders, Percentiles
 from order_engine.domain.summaries import OrderSummary
 from order_engine.service.ports import OrderFilter, Position
 
 if TYPE_CHECKING:
     from order_engine.adapters.database import Database, Together
+    from order_engine.adapters.database_login import DatabaseLogin
 
 # Columns that existing readers of this table know by another name than the API gives them.
 _RENAMED = {"order_id": "id", "executed_price": "final_price", "error": "error_message"}
@@ -50,6 +53,25 @@ FROM orders
 WHERE id = %(order_id)s
 """  # noqa: S608
 
+ENDED = """
+WITH ended AS MATERIALIZED (
+    SELECT status, error_code, price_improvement_bps, date_trunc('minute', updated_at) AS minute,
+           round(extract(epoch FROM updated_at - created_at) * 1000)::bigint AS duration_ms
+    FROM orders
+    WHERE updated_at >= %(since)s AND updated_at < %(until)s
+), by_minute AS (
+    SELECT minute, status, count(*) AS number FROM ended GROUP BY minute, status
+), by_error AS (
+    SELECT error_code, count(*) AS number FROM ended WHERE status = 'failed' GROUP BY error_code
+)
+SELECT (SELECT jsonb_agg(jsonb_build_array(minute, status, number)) FROM by_minute) AS by_minute,
+       (SELECT jsonb_agg(jsonb_build_array(error_code, number)) FROM by_error) AS by_error,
+       percentile_disc(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY duration_ms) AS durations_ms,
+       percentile_disc(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY price_improvement_bps) AS improvements_bps
+FROM ended
+WHERE status = 'confirmed'
+"""
+
 _CONDITIONS = {
     "type": "type = %(type)s",
     "user_id": "user_id = %(user_id)s",
@@ -64,8 +86,9 @@ _CONDITIONS = {
 class PostgresHistory:
     """`History` on one connection a worker; see `Database` for what happens when Postgres is away."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, login: DatabaseLogin | None = None) -> None:
         self._url = url
+        self._login = login
 
     async def record(self, order: Order) -> None:
         await self._records.execute(order)
@@ -81,6 +104,18 @@ class PostgresHistory:
         rows = await self._database.execute(*find_query(filter, before=before, limit=limit))
         return [OrderSummary(**row) for row in rows]
 
+    async def ended(self, since: datetime, until: datetime) -> EndedOrders:
+        [row] = await self._database.execute(ENDED, {"since": since, "until": until})
+        return EndedOrders(
+            by_minute={
+                (datetime.fromisoformat(minute), Status(status)): number
+                for minute, status, number in row["by_minute"] or ()
+            },
+            by_error=dict(row["by_error"] or ()),
+            time_to_confirm_ms=row["durations_ms"] and Percentiles(*row["durations_ms"]),
+            price_improvement_bps=row["improvements_bps"] and Percentiles(*row["improvements_bps"]),
+        )
+
     async def check(self) -> None:
         await self._database.execute("SELECT 1")
 
@@ -89,7 +124,7 @@ class PostgresHistory:
         # Only now, because it brings psycopg: 100 ms of a cold start for functions that mostly do without.
         from order_engine.adapters.database import Database  # noqa: PLC0415
 
-        return Database(self._url)
+        return Database(self._url, self._login)
 
     @cached_property
     def _records(self) -> Together[Order]:

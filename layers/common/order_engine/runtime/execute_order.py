@@ -22,6 +22,7 @@ from order_engine.adapters.sqs import NotUnderstood, Record, SqsOrderQueue, SqsS
 from order_engine.adapters.system import SystemClock, SystemRandomness
 from order_engine.adapters.venues import programs, venues
 from order_engine.domain.errors import OrderNotFound
+from order_engine.runtime.database import database_login
 from order_engine.runtime.faults import fault_plan
 from order_engine.runtime.metrics import EmfMetrics
 from order_engine.runtime.settings import Settings
@@ -88,7 +89,7 @@ def compose(variables: Mapping[str, str] = os.environ) -> OrderWorker:
         orders=faults.wrap("orders", DynamoOrders(dynamodb, settings.text("ORDERS_TABLE"))),
         queue=faults.wrap("queue", SqsOrderQueue(sqs, queue_url, randomness)),
         statuses=faults.wrap("statuses", SqsStatusQueue(sqs, settings.text("STATUS_QUEUE_URL"), randomness)),
-        history=faults.wrap("history", PostgresHistory(settings.text("DATABASE_URL"))),
+        history=faults.wrap("history", PostgresHistory(settings.text("DATABASE_URL"), database_login(settings))),
         venues=[
             faults.wrap(f"venues.{venue.name}", venue)
             for venue in venues(market, clock, settings.integer("QUOTE_DELAY_MS"))

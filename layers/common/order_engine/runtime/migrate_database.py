@@ -20,6 +20,7 @@ from urllib.request import Request, urlopen
 from order_engine.adapters.database import BadDatabaseUrl
 from order_engine.adapters.migrations import MigrationFailed, apply_migrations
 from order_engine.domain.errors import Unavailable
+from order_engine.runtime.database import database_login
 from order_engine.runtime.settings import BadSetting, Settings
 from order_engine.runtime.telemetry import configure_logging
 
@@ -36,7 +37,8 @@ def answer(event: Mapping[str, Any], variables: Mapping[str, str] = os.environ) 
     configure_logging(variables)
     try:
         applied = _fulfil(event["RequestType"], variables)
-        data = {"Applied": ", ".join(applied), "Fingerprint": fingerprint(variables.get("DATABASE_URL", ""))}
+        where = variables.get("DATABASE_URL", "") + variables.get("DATABASE_SECRET_ARN", "")
+        data = {"Applied": ", ".join(applied), "Fingerprint": fingerprint(where)}
         outcome: dict[str, Any] = {"Status": "SUCCESS", "Data": data}
     except Exception as error:
         # The outermost edge: an unanswered request would leave the deploy waiting.
@@ -48,6 +50,8 @@ def answer(event: Mapping[str, Any], variables: Mapping[str, str] = os.environ) 
 def reason(error: Exception) -> str:
     """A sentence for whoever deploys, without secrets."""
     match error:
+        case Unavailable(dependency="Secrets Manager"):
+            return "The database's password could not be read from Secrets Manager"
         case BadDatabaseUrl() | BadSetting() | MigrationFailed():
             return str(error)
         case Unavailable():
@@ -63,7 +67,7 @@ def fingerprint(url: str) -> str:
 
 def main() -> None:
     try:
-        applied = apply_migrations(Settings(os.environ).text("DATABASE_URL"))
+        applied = _apply(os.environ)
     except (BadDatabaseUrl, BadSetting, MigrationFailed, Unavailable) as error:
         sys.exit(reason(error))
     sys.stdout.write("".join(f"Applied {name}\n" for name in applied) or "The schema is up to date\n")
@@ -72,9 +76,14 @@ def main() -> None:
 def _fulfil(request_type: str, variables: Mapping[str, str]) -> list[str]:
     if request_type == "Delete":
         return []
-    applied = apply_migrations(Settings(variables).text("DATABASE_URL"))
+    applied = _apply(variables)
     logger.info("schema up to date", extra={"applied": applied})
     return applied
+
+
+def _apply(variables: Mapping[str, str]) -> list[str]:
+    settings = Settings(variables)
+    return apply_migrations(settings.text("DATABASE_URL"), login=database_login(settings))
 
 
 def _identity(event: Mapping[str, Any]) -> dict[str, str]:

@@ -24,6 +24,10 @@ class Settings:
             raise BadSetting(f"environment variable {name} is not set")
         return value
 
+    def optional(self, name: str) -> str:
+        """Empty where it is not set."""
+        return self.variables.get(name, "")
+
     def integer(self, name: str) -> int:
         try:
             return int(self.text(name))

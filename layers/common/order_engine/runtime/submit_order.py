@@ -17,10 +17,11 @@ from pydantic import BaseModel, ConfigDict
 from order_engine.adapters.aws import client
 from order_engine.adapters.dynamodb import DynamoOrders
 from order_engine.adapters.postgres import PostgresHistory
-from order_engine.adapters.sqs import SqsOrderQueue, SqsStatusQueue
+from order_engine.adapters.sqs import SqsOrderQueue, SqsQueueGauge, SqsStatusQueue
 from order_engine.adapters.system import SystemClock, SystemRandomness
 from order_engine.contracts.responses import PROBLEM_JSON
 from order_engine.runtime.dashboard import Dashboard
+from order_engine.runtime.database import database_login
 from order_engine.runtime.faults import fault_plan
 from order_engine.runtime.http_parts import ApiParts
 from order_engine.runtime.metrics import EmfMetrics, measured
@@ -31,6 +32,14 @@ from order_engine.service.check_health import CheckHealth
 from order_engine.service.ports import Venue
 from order_engine.service.quote_order import QuoteOrder
 from order_engine.service.read_orders import ReadOrders
+from order_engine.service.read_stats import ReadStats
+
+
+_QUEUES = {
+    "orders": "ORDER_QUEUE_URL",
+    "statuses": "STATUS_QUEUE_URL",
+    "dead_letters": "ORDER_DEAD_LETTER_QUEUE_URL",
+}
 
 
 def compose(dashboard: Path, variables: Mapping[str, str] = os.environ) -> Callable[[Any, Any], Any]:
@@ -41,7 +50,7 @@ def compose(dashboard: Path, variables: Mapping[str, str] = os.environ) -> Calla
     clock, randomness = SystemClock(), SystemRandomness()
     faults = fault_plan("submit_order", settings, dynamodb)
     orders = faults.wrap("orders", DynamoOrders(dynamodb, settings.text("ORDERS_TABLE")))
-    history = faults.wrap("history", PostgresHistory(settings.text("DATABASE_URL")))
+    history = faults.wrap("history", PostgresHistory(settings.text("DATABASE_URL"), database_login(settings)))
     seed, quote_delay_ms = settings.integer("MARKET_SEED"), settings.integer("QUOTE_DELAY_MS")
 
     @cache
@@ -52,6 +61,10 @@ def compose(dashboard: Path, variables: Mapping[str, str] = os.environ) -> Calla
 
         return [faults.wrap(f"venues.{venue.name}", venue) for venue in venues(Market(seed), clock, quote_delay_ms)]
 
+    gauges = {
+        name: faults.wrap(f"gauges.{name}", SqsQueueGauge(sqs, settings.text(variable)))
+        for name, variable in _QUEUES.items()
+    }
     accept = AcceptOrder(
         orders=orders,
         queue=faults.wrap("queue", SqsOrderQueue(sqs, settings.text("ORDER_QUEUE_URL"), randomness)),
@@ -65,6 +78,7 @@ def compose(dashboard: Path, variables: Mapping[str, str] = os.environ) -> Calla
             accept=accept,
             read=ReadOrders(orders=orders, history=history),
             quote=QuoteOrder(venues=quoted_venues, clock=clock),
+            stats=ReadStats(orders=orders, history=history, queues=gauges, clock=clock),
             health=CheckHealth(orders=orders, history=history),
             clock=clock,
             dashboard=Dashboard(dashboard),

@@ -9,12 +9,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from psycopg import Connection, Error, OperationalError
 from psycopg.rows import DictRow
 
 from order_engine.adapters.database import connect
 from order_engine.domain.errors import Unavailable
+
+if TYPE_CHECKING:
+    from order_engine.adapters.database_login import DatabaseLogin
 
 CONNECT_SECONDS = 10
 STATEMENT_SECONDS = 100
@@ -51,14 +55,17 @@ def migrations() -> list[Migration]:
     return [Migration(file.stem, file.read_text(encoding="utf-8")) for file in files]
 
 
-def apply_migrations(url: str, wanted: Iterable[Migration] | None = None) -> list[str]:
+def apply_migrations(
+    url: str, wanted: Iterable[Migration] | None = None, *, login: DatabaseLogin | None = None
+) -> list[str]:
     """Bring the database up to date; returns the names of what had to be applied, in order.
 
     Each migration is a transaction of its own and is applied once, however many deploys race. Raises `Unavailable`
-    when there is no database, and `MigrationFailed` when one was changed after it had been applied or does not work.
+    when there is no database or no login for it, and `MigrationFailed` when one was changed after it had been applied
+    or does not work.
     """
     try:
-        connection = connect(url, connect_seconds=CONNECT_SECONDS, statement_seconds=STATEMENT_SECONDS)
+        connection = connect(url, connect_seconds=CONNECT_SECONDS, statement_seconds=STATEMENT_SECONDS, login=login)
     except OperationalError as error:
         raise Unavailable("Postgres") from error
     with connection:
