@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,12 +28,62 @@ FUNCTIONS = {
 }
 """Logical id → folder under functions/, which is also its module in order_engine.runtime."""
 
+ELSEWHERE = {"DatabaseUrl": "postgresql://engine@database.example.com/orders"}
+
+EMULATED = ELSEWHERE | {"FaultPoints": "on", "AwsEndpointUrl": "http://127.0.0.1:4566"}
+
+VARIANTS: dict[str, dict[str, str]] = {
+    "own database": {},
+    "own database behind a proxy": {"UseDatabaseProxy": "on"},
+    "database elsewhere": ELSEWHERE,
+    "emulator with faults": EMULATED,
+}
+"""The parameters by which stacks differ in what they are made of."""
+
+ALWAYS = ""
+
+NO_VALUE = {"Ref": "AWS::NoValue"}
+
 Resource = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Stack:
+    """`conditions` are those that hold."""
+
     resources: Mapping[str, Resource]
+    conditions: frozenset[str] = frozenset()
+
+    @property
+    def decided(self) -> Stack:
+        """With every choice made that a condition makes."""
+        chosen = {name: self._choose(resource) for name, resource in self.resources.items()}
+        return Stack(chosen, self.conditions)
+
+    def named_by(self, name: str) -> set[str]:
+        """What a resource refers to, resources and parameters."""
+        resource = self.resources[name]
+        return set(_references(resource.get("Properties"))) | set(_listed(resource.get("DependsOn", [])))
+
+    def needed_by(self, name: str) -> set[str]:
+        """The resources that must be there before this one."""
+        needed: set[str] = set()
+        waiting = [name]
+        while waiting:
+            new = (self.named_by(waiting.pop()) & self.resources.keys()) - needed
+            needed |= new
+            waiting += new
+        return needed
+
+    def _choose(self, value: Any) -> Any:
+        match value:
+            case {"Fn::If": [condition, yes, no]}:
+                return self._choose(yes if condition in self.conditions else no)
+            case dict():
+                return {name: self._choose(one) for name, one in value.items() if self._choose(one) != NO_VALUE}
+            case list():
+                return [self._choose(one) for one in value if self._choose(one) != NO_VALUE]
+        return value
 
     def of_type(self, kind: str) -> dict[str, Any]:
         """Logical id → properties."""
@@ -67,8 +117,10 @@ def stack_with(source: dict[str, Any] = SOURCE, **parameters: str) -> Stack:
     translator = Translator({}, Parser(), boto_session=boto3.Session(region_name="us-east-1"))
     translated = translator.translate(_uploaded(source), dict(parameters))
     values = {name: str(declared.get("Default", "")) for name, declared in SOURCE["Parameters"].items()} | parameters
+    conditions = frozenset(name for name, condition in SOURCE["Conditions"].items() if _holds(condition, values))
     resources = translated["Resources"].items()
-    return Stack({name: resource for name, resource in resources if _exists(resource, values)})
+    exist = {name: one for name, one in resources if one.get("Condition", ALWAYS) in {*conditions, ALWAYS}}
+    return Stack(exist, conditions)
 
 
 def example_environment(function: str) -> dict[str, str]:
@@ -79,6 +131,8 @@ def example_environment(function: str) -> dict[str, str]:
             return "postgresql://nobody@127.0.0.1:9/none"
         if variable == "POWERTOOLS_LOG_LEVEL":
             return "INFO"
+        if variable == "DATABASE_SECRET_ARN":
+            return ""
         return "http://127.0.0.1:9" if variable.endswith(("_URL", "_ENDPOINT")) else "1"
 
     # As on Lambda, with credentials: without any, the SDK would look for a machine that has some.
@@ -93,11 +147,44 @@ def target(reference: Any) -> str:
             return name
         case {"Fn::GetAtt": [str(name), "Arn"]}:
             return name
+        case {"Fn::GetAtt": [str(name), "MasterUserSecret.SecretArn"]}:
+            return f"{name}/secret"
+        case "*":
+            return "*"
         case {"Fn::Sub": str(text)}:
             named = re.fullmatch(r"\$\{(\w+)\.Arn\}(/.*)", text) or re.fullmatch(r"arn:.*:\$\{(\w+)\}(/.*)", text)
             assert named, text
             return named[1] + named[2]
     raise AssertionError(f"not a reference: {reference}")
+
+
+def _references(value: Any) -> Iterator[str]:
+    match value:
+        case {"Ref": str(name)} if not name.startswith("AWS::"):
+            yield name
+        case {"Fn::GetAtt": [str(name), _]}:
+            yield name
+        case {"Fn::GetAtt": str(path)}:
+            yield path.split(".")[0]
+        case {"Fn::Sub": str(text)}:
+            yield from _substituted(text, {})
+        case {"Fn::Sub": [str(text), dict(own)]}:
+            yield from _substituted(text, own)
+            yield from _references(list(own.values()))
+        case dict():
+            yield from _references(list(value.values()))
+        case list():
+            for one in value:
+                yield from _references(one)
+
+
+def _substituted(text: str, own: Mapping[str, Any]) -> Iterator[str]:
+    names = (path.split(".")[0] for path in re.findall(r"\$\{([^!}]+)\}", text))
+    yield from (name for name in names if name not in own and not name.startswith("AWS::"))
+
+
+def _listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
 
 
 def _uploaded(source: dict[str, Any]) -> dict[str, Any]:
@@ -109,15 +196,16 @@ def _uploaded(source: dict[str, Any]) -> dict[str, Any]:
     return template
 
 
-def _exists(resource: Resource, values: Mapping[str, str]) -> bool:
-    condition = resource.get("Condition")
-    return condition is None or _holds(SOURCE["Conditions"][condition], values)
-
-
 def _holds(condition: Any, values: Mapping[str, str]) -> bool:
     match condition:
         case {"Fn::Not": [inner]}:
             return not _holds(inner, values)
+        case {"Fn::And": [*members]}:
+            return all(_holds(member, values) for member in members)
+        case {"Fn::Or": [*members]}:
+            return any(_holds(member, values) for member in members)
+        case {"Condition": name}:
+            return _holds(SOURCE["Conditions"][name], values)
         case {"Fn::Equals": [{"Ref": parameter}, str(value)]}:
             return values[parameter] == value
     raise AssertionError(f"not understood: {condition}")

@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
-from tests.infrastructure.stack import FUNCTIONS, Stack, stack_with, target
+from tests.infrastructure.stack import ELSEWHERE, EMULATED, FUNCTIONS, VARIANTS, Stack, stack_with, target
 
 Permission = tuple[str, str]
 
-DEFAULT = stack_with()
-WITH_FAULTS = stack_with(FaultPoints="on", AwsEndpointUrl="http://127.0.0.1:4566")
+OWN_DATABASE = stack_with().decided
+ELSEWHERE_DATABASE = stack_with(**ELSEWHERE).decided
+WITH_FAULTS = stack_with(**EMULATED).decided
+
+in_every_variant = pytest.mark.parametrize("variant", VARIANTS)
 
 CONNECTIONS = "WebSocketApi/live/POST/@connections/*"
 
@@ -30,8 +33,9 @@ PERMISSIONS: dict[str, set[Permission]] = {
     | _on("OrdersTable", "dynamodb:PutItem", "dynamodb:GetItem", "dynamodb:BatchGetItem")
     | _on("OrdersTable/index/live", "dynamodb:Query")
     | _on("OrdersTable/index/liveByUser", "dynamodb:Query")
-    | _on("OrderQueue", "sqs:SendMessage")
-    | _on("StatusQueue", "sqs:SendMessage"),
+    | _on("OrderQueue", "sqs:SendMessage", "sqs:GetQueueAttributes")
+    | _on("StatusQueue", "sqs:SendMessage", "sqs:GetQueueAttributes")
+    | _on("OrderDeadLetterQueue", "sqs:GetQueueAttributes"),
     "ExecuteOrder": _logs("ExecuteOrderLogs")
     | _on("OrdersTable", "dynamodb:GetItem", "dynamodb:UpdateItem")
     | _on("LedgerTable", "dynamodb:BatchGetItem", "dynamodb:PutItem")
@@ -61,10 +65,43 @@ PERMISSIONS: dict[str, set[Permission]] = {
 
 FAULT_PERMISSIONS = _on("OrdersTable", "dynamodb:UpdateItem")
 
+USE_DATABASE = ("SubmitOrder", "ExecuteOrder", "MigrateDatabase")
+
+NETWORK_PERMISSIONS = _on(
+    "*",
+    "ec2:CreateNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:DeleteNetworkInterface",
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:UnassignPrivateIpAddresses",
+)
+"""For Lambda to connect a function to a network."""
+
+NOT_FROM_CODE = {"Null": {"lambda:SourceFunctionArn": "true"}}
+
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_function_may_do_exactly_what_it_does(function: str) -> None:
-    assert set(_permissions(DEFAULT, function)) == PERMISSIONS[function]
+    assert set(_permissions(ELSEWHERE_DATABASE, function)) == PERMISSIONS[function]
+
+
+@in_every_variant
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_only_a_database_of_the_stacks_own_takes_more(variant: str, function: str) -> None:
+    stack = stack_with(**VARIANTS[variant]).decided
+    own = "DatabaseIsOwn" in stack.conditions and function in USE_DATABASE
+    more = _on("Database/secret", "secretsmanager:GetSecretValue") | NETWORK_PERMISSIONS if own else set()
+    faults = FAULT_PERMISSIONS if "FaultPointsAreOn" in stack.conditions and function != "MigrateDatabase" else set()
+    assert set(_permissions(stack, function)) == PERMISSIONS[function] | more | faults
+
+
+@pytest.mark.parametrize("function", USE_DATABASE)
+def test_what_lambda_does_to_a_network_the_code_of_a_function_may_not(function: str) -> None:
+    statements = list(_statements(OWN_DATABASE, function))
+    wide = [statement for statement in statements if statement["Resource"] == "*"]
+    assert [statement["Condition"] for statement in wide] == [NOT_FROM_CODE]
+    assert not any("Condition" in statement for statement in statements if statement not in wide)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -73,17 +110,30 @@ def test_fault_points_add_the_control_items_and_nothing_else(function: str) -> N
     assert set(_permissions(WITH_FAULTS, function)) == PERMISSIONS[function] | faults
 
 
-@pytest.mark.parametrize("stack", [DEFAULT, WITH_FAULTS], ids=["faults off", "faults on"])
-def test_every_role_is_assumed_by_one_function_only(stack: Stack) -> None:
+@in_every_variant
+def test_every_role_is_assumed_by_one_function_only_or_by_the_proxy(variant: str) -> None:
+    stack = stack_with(**VARIANTS[variant]).decided
+    services = {target(stack.function(name)["Role"]): "lambda.amazonaws.com" for name in FUNCTIONS}
+    assert len(services) == len(FUNCTIONS)
+    proxies = stack.of_type("AWS::RDS::DBProxy").values()
+    services |= {target(proxy["RoleArn"]): "rds.amazonaws.com" for proxy in proxies}
+
     roles = stack.of_type("AWS::IAM::Role")
-    assert sorted(roles) == sorted(target(stack.function(name)["Role"]) for name in FUNCTIONS)
-    for role in roles.values():
+    assert roles.keys() == services.keys()
+    for name, role in roles.items():
         (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
         assert statement == {
             "Effect": "Allow",
-            "Principal": {"Service": "lambda.amazonaws.com"},
+            "Principal": {"Service": services[name]},
             "Action": "sts:AssumeRole",
         }
+
+
+def test_the_proxy_may_read_the_login_and_nothing_else() -> None:
+    role = stack_with(**VARIANTS["own database behind a proxy"]).of_type("AWS::IAM::Role")["ProxyRole"]
+    (policy,) = role["Policies"]
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert (statement["Action"], target(statement["Resource"])) == ("secretsmanager:GetSecretValue", "Database/secret")
 
 
 def test_no_permission_is_a_wildcard_but_for_connections_that_cannot_be_known() -> None:
@@ -93,35 +143,44 @@ def test_no_permission_is_a_wildcard_but_for_connections_that_cannot_be_known() 
     assert {resource for _, resource in everything if "*" in resource} == {CONNECTIONS}
 
 
-def test_fault_points_off_leave_no_policy_behind() -> None:
-    assert DEFAULT.of_type("AWS::IAM::Policy") == {}
-    assert WITH_FAULTS.of_type("AWS::IAM::Policy").keys() == {"FaultPointsPolicy"}
-
-
-def test_no_policy_hangs_anywhere_else() -> None:
-    for stack in (DEFAULT, WITH_FAULTS):
-        kinds = {resource["Type"] for resource in stack.resources.values() if "Policy" in resource["Type"]}
-        assert kinds <= {"AWS::IAM::Policy"}
+def test_what_is_off_leaves_no_policy_behind() -> None:
+    policies = {
+        "own database": {"DatabaseAccessPolicy"},
+        "own database behind a proxy": {"DatabaseAccessPolicy"},
+        "database elsewhere": set(),
+        "emulator with faults": {"FaultPointsPolicy"},
+    }
+    for variant, parameters in VARIANTS.items():
+        resources = stack_with(**parameters).resources
+        kinds = {"AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"}
+        assert {name for name, one in resources.items() if one["Type"] in kinds} == policies[variant]
 
 
 def _permissions(stack: Stack, function: str) -> Iterator[Permission]:
+    for statement in _statements(stack, function):
+        assert statement.keys() - {"Condition"} == {"Effect", "Action", "Resource"}
+        assert statement["Effect"] == "Allow"
+        yield from (
+            (action, target(resource))
+            for action in _list(statement["Action"])
+            for resource in _list(statement["Resource"])
+        )
+
+
+def _statements(stack: Stack, function: str) -> Iterator[Any]:
     role_name = target(stack.function(function)["Role"])
     role = stack.of_type("AWS::IAM::Role")[role_name]
-    assert "ManagedPolicyArns" not in role
+    managed = stack.of_type("AWS::IAM::ManagedPolicy")
     attached = [
-        policy
-        for policy in stack.of_type("AWS::IAM::Policy").values()
-        if role_name in {target(reference) for reference in policy["Roles"]}
+        *(managed[target(reference)] for reference in role.get("ManagedPolicyArns", ())),
+        *(
+            policy
+            for policy in stack.of_type("AWS::IAM::Policy").values()
+            if role_name in {target(reference) for reference in policy["Roles"]}
+        ),
     ]
     for policy in [*role["Policies"], *attached]:
-        for statement in policy["PolicyDocument"]["Statement"]:
-            assert statement.keys() == {"Effect", "Action", "Resource"}
-            assert statement["Effect"] == "Allow"
-            yield from (
-                (action, target(resource))
-                for action in _list(statement["Action"])
-                for resource in _list(statement["Resource"])
-            )
+        yield from policy["PolicyDocument"]["Statement"]
 
 
 def _list(value: Any) -> Iterable[Any]:

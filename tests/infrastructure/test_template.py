@@ -11,30 +11,34 @@ from typing import Any
 import pytest
 
 from order_engine.domain.orders import MAX_ATTEMPTS
-from tests.infrastructure.stack import FUNCTIONS, LAYER, SOURCE, Stack, stack_with, target
+from tests.infrastructure.stack import FUNCTIONS, LAYER, SOURCE, VARIANTS, Stack, stack_with, target
 
 DEFAULT = stack_with()
-WITH_FAULTS = stack_with(FaultPoints="on", AwsEndpointUrl="http://127.0.0.1:4566")
 
-in_both_settings = pytest.mark.parametrize("stack", [DEFAULT, WITH_FAULTS], ids=["faults off", "faults on"])
+in_every_variant = pytest.mark.parametrize(
+    "stack", [stack_with(**parameters).decided for parameters in VARIANTS.values()], ids=list(VARIANTS)
+)
 
 POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL"}
+DATABASE = {"DATABASE_URL", "DATABASE_SECRET_ARN"}
 EMULATOR = {"FAULT_POINTS", "AWS_ENDPOINT_URL"}
 MARKET = {"MARKET_SEED", "QUOTE_DELAY_MS", "LANDING_MIN_MS", "LANDING_MAX_MS", "REVERT_RATE", "DROP_RATE"}
 
 VARIABLES = {
     "SubmitOrder": POWERTOOLS
     | EMULATOR
-    | {"ORDERS_TABLE", "ORDER_QUEUE_URL", "STATUS_QUEUE_URL", "DATABASE_URL"}
-    | {"MARKET_SEED", "QUOTE_DELAY_MS", "WEBSOCKET_ENDPOINT"},
+    | DATABASE
+    | {"ORDERS_TABLE", "ORDER_QUEUE_URL", "STATUS_QUEUE_URL"}
+    | {"ORDER_DEAD_LETTER_QUEUE_URL", "MARKET_SEED", "QUOTE_DELAY_MS", "WEBSOCKET_ENDPOINT"},
     "ExecuteOrder": POWERTOOLS
     | EMULATOR
     | MARKET
-    | {"ORDERS_TABLE", "LEDGER_TABLE", "ORDER_QUEUE_URL", "STATUS_QUEUE_URL", "DATABASE_URL"},
+    | DATABASE
+    | {"ORDERS_TABLE", "LEDGER_TABLE", "ORDER_QUEUE_URL", "STATUS_QUEUE_URL"},
     "WsConnect": POWERTOOLS | EMULATOR | {"ORDERS_TABLE", "ORDER_QUEUE_URL", "STATUS_QUEUE_URL", "WEBSOCKET_ENDPOINT"},
     "WsNotify": POWERTOOLS | EMULATOR | {"ORDERS_TABLE", "STATUS_QUEUE_URL", "WEBSOCKET_ENDPOINT"},
     "WatchOrders": POWERTOOLS | EMULATOR | {"ORDERS_TABLE", "ORDER_QUEUE_URL"},
-    "MigrateDatabase": POWERTOOLS | {"DATABASE_URL"},
+    "MigrateDatabase": POWERTOOLS | DATABASE,
 }
 
 OUTPUTS = {
@@ -46,6 +50,8 @@ OUTPUTS = {
     "StatusDeadLetterQueueUrl",
     "OrdersTableName",
     "LedgerTableName",
+    "DatabaseHost",
+    "DatabaseSecretArn",
 }
 
 
@@ -53,7 +59,7 @@ def test_the_functions_are_the_known_ones() -> None:
     assert DEFAULT.of_type("AWS::Lambda::Function").keys() == FUNCTIONS.keys()
 
 
-@in_both_settings
+@in_every_variant
 def test_every_queue_has_a_dead_letter_queue_of_its_kind_or_is_one(stack: Stack) -> None:
     queues = stack.of_type("AWS::SQS::Queue")
     dead_letters = {name: target(q["RedrivePolicy"]["deadLetterTargetArn"]) for name, q in _redriven(queues).items()}
@@ -87,7 +93,7 @@ def test_the_status_queue_is_first_in_first_out_with_high_throughput() -> None:
     assert (queue["DeduplicationScope"], queue["FifoThroughputLimit"]) == ("messageGroup", "perMessageGroupId")
 
 
-@in_both_settings
+@in_every_variant
 def test_a_message_stays_hidden_for_as_long_as_its_function_may_run(stack: Stack) -> None:
     queues = stack.of_type("AWS::SQS::Queue")
     sources = stack.event_sources()
@@ -97,13 +103,13 @@ def test_a_message_stays_hidden_for_as_long_as_its_function_may_run(stack: Stack
         assert queue["VisibilityTimeout"] >= stack.function(function)["Timeout"]
 
 
-@in_both_settings
+@in_every_variant
 def test_batches_report_the_messages_that_failed(stack: Stack) -> None:
     for source in stack.event_sources().values():
         assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
-@in_both_settings
+@in_every_variant
 def test_ten_orders_execute_at_a_time(stack: Stack) -> None:
     source = stack.event_sources()["ExecuteOrder"]
     assert stack.function("ExecuteOrder")["ReservedConcurrentExecutions"] == 10
@@ -112,15 +118,17 @@ def test_ten_orders_execute_at_a_time(stack: Stack) -> None:
     assert SOURCE["Parameters"]["OrdersPerWorker"]["Default"] == 1
 
 
-@in_both_settings
+@in_every_variant
 def test_every_function_logs_to_a_group_that_forgets(stack: Stack) -> None:
     groups = stack.of_type("AWS::Logs::LogGroup")
     used = {name: target(stack.function(name)["LoggingConfig"]["LogGroup"]) for name in FUNCTIONS}
-    assert sorted(used.values()) == sorted(groups)
+    database = {"DatabaseLogs", "DatabaseUpgradeLogs"} if "DatabaseIsOwn" in stack.conditions else set()
+    assert len(set(used.values())) == len(FUNCTIONS)
+    assert groups.keys() == set(used.values()) | database
     assert all(group["RetentionInDays"] == 30 for group in groups.values())
 
 
-@in_both_settings
+@in_every_variant
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_function_is_given_exactly_its_variables(stack: Stack, function: str) -> None:
     assert stack.variables(function).keys() == VARIABLES[function]
@@ -215,7 +223,7 @@ def test_every_parameter_is_described_and_every_optional_one_valid_by_default() 
 def test_no_default_is_a_secret() -> None:
     secret = {name for name, parameter in SOURCE["Parameters"].items() if parameter.get("NoEcho")}
     assert secret == {"DatabaseUrl"}
-    assert not any("Default" in SOURCE["Parameters"][name] for name in secret)
+    assert not any(SOURCE["Parameters"][name].get("Default") for name in secret)
     with_password = r"://[^/\s]*:[^/\s]*@"
     assert not re.search(with_password, json.dumps([SOURCE["Globals"], SOURCE["Resources"]]))
     assert not any(re.search(with_password, str(p.get("Default", ""))) for p in SOURCE["Parameters"].values())

@@ -122,7 +122,7 @@ def _parameters(value: Any) -> Iterator[str]:
         case {"Fn::Sub": str(text)}:
             yield from (name for name in re.findall(r"\$\{(\w+)\}", text) if name in SOURCE["Parameters"])
             if "${DatabaseSchema.Fingerprint}" in text:
-                yield "DatabaseUrl"
+                yield from ("DatabaseUrl", "UseDatabaseProxy")
         case {"Fn::If": [condition, *choices]}:
             yield from _parameters(SOURCE["Conditions"][condition])
             yield from _parameters(choices)
