@@ -13,6 +13,7 @@ import pytest
 from order_engine.adapters.sqs import order_message, status_message
 from order_engine.runtime.metrics import EmfMetrics
 from order_engine.runtime.ws_connect import SocketApi
+from order_engine.service.accept_order import PUBLIC, order_id_under
 from order_engine.service.follow_orders import FollowOrders
 from order_engine.service.ports import Replay, StatusMessage
 from tests.builders import a_confirmed_order
@@ -21,7 +22,7 @@ from tests.functions.api import Api, invoke
 from tests.infrastructure.stack import FUNCTIONS, ROOT, stack_with, target
 
 EVENTS = ROOT / "events"
-ORDER_ID = "6f1c2a4e-8d3b-4c7a-9f20-51e6b7d80a3c"
+ORDER_ID = "c7afa3bf-687d-51b4-9ab6-ed5c91d201f5"
 CONNECTION_ID = "Vt1x2fGhIAMCJvw="
 
 HTTP_FIELDS = {"version", "routeKey", "rawPath", "rawQueryString", "headers", "requestContext", "isBase64Encoded"}
@@ -63,9 +64,15 @@ def test_http_events_have_the_shape_of_payload_format_2(path: Path) -> None:
 )
 def test_http_events_are_answered(name: str, status: int) -> None:
     api = Api()
-    api.orders.stored[ORDER_ID] = a_confirmed_order(ORDER_ID)
+    if name != "post_order":
+        api.orders.stored[ORDER_ID] = a_confirmed_order(ORDER_ID)
     answer = invoke(api.handler, _load(EVENTS / "submit_order" / f"{name}.json"))
     assert answer["statusCode"] == status, answer["body"]
+
+
+def test_the_order_that_is_posted_is_the_one_that_the_other_events_are_about() -> None:
+    key = _load(EVENTS / "submit_order" / "post_order.json")["headers"]["idempotency-key"]
+    assert order_id_under(PUBLIC, key) == ORDER_ID
 
 
 def test_every_http_event_is_tried() -> None:
@@ -143,6 +150,8 @@ def test_the_custom_resource_event_is_the_one_of_the_template() -> None:
     assert event.keys() - {"ServiceToken"} == CUSTOM_RESOURCE_FIELDS
     assert (event["RequestType"], event["LogicalResourceId"]) == ("Create", "DatabaseSchema")
     assert event["ResourceType"] == schema["Type"]
+    # Where `sam local` can send the answer as well, and nobody needs to listen.
+    assert event["ResponseURL"] == "file:///dev/null"
     assert event["ResourceProperties"].keys() == schema["Properties"].keys()
 
 
