@@ -45,7 +45,7 @@ async function start() {
   showLoad(orders, ticket);
 
   let view = "";
-  const history = showHistory(config, openDetail, (filters) => tabs.keep("history", filters));
+  const history = showHistory(config, orders, openDetail, (filters) => tabs.keep("history", filters));
   const askEngine = showEngine(settings, () => view === "engine");
   const tabs = showTabs((opened, parameters) => {
     view = opened;

@@ -12,6 +12,7 @@ import { quoteTable } from "./quotes.js";
 import { failures, outcome, steps } from "./story.js";
 
 const TICK_MS = 250;
+const PIPELINE = ["pending", "routing", "building", "submitted", "confirmed", "failed", "expired"];
 const EMPTY = {
   all: "No orders yet. Place one with the ticket, or many in Engine.",
   live: "No order is being executed right now.",
@@ -29,6 +30,9 @@ export function showCards(orders, load, openDetail) {
   const cards = new Map();
   const changed = new Set();
   const inView = new Set();
+
+  const pipeline = PIPELINE.map((status) => el("div", { "data-status": status }, el("dt", {}, status), el("dd", {}, "0")));
+  byId("pipeline").replaceChildren(...pipeline);
 
   const observer = new IntersectionObserver(
     (entries) => {
@@ -76,6 +80,11 @@ export function showCards(orders, load, openDetail) {
     const all = orders.all();
     const live = all.filter(isLive).length;
     const shown = { all: all.length, live, own: all.filter((order) => order.isOwn).length };
+    for (const cell of pipeline) {
+      const inStatus = all.filter((order) => order.status === cell.dataset.status).length;
+      setText(cell.lastChild, String(inStatus));
+      setData(cell, "none", inStatus === 0);
+    }
     setText(byId("live-count"), live ? String(live) : "");
     setText(byId("live-summary"), all.length ? `${live} live, ${all.length - live} finished` : "");
     setText(byId("cards-empty"), EMPTY[list.dataset.show]);

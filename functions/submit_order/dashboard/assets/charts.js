@@ -5,9 +5,10 @@ import { el, svg } from "./dom.js";
 const WIDTH = 600;
 const HEIGHT = 120;
 
-/** A chart with its heading, in words for whoever does not see it. */
-export function figure(name, note, chart) {
-  return el("figure", { class: "chart" }, el("figcaption", {}, el("h3", {}, name), el("span", { class: "note" }, note)), chart);
+/** A chart with its heading, and with a key to its colours where it has several. */
+export function figure(name, note, chart, kinds = []) {
+  const keys = kinds.map((kind) => el("span", { class: `key ${kind}` }, kind));
+  return el("figure", { class: "chart" }, el("figcaption", {}, el("h3", {}, name), el("span", { class: "note" }, note), ...keys), chart);
 }
 
 /**
@@ -31,11 +32,12 @@ export function stackedBars(bars, kinds, words) {
 
 /**
  * Lines over time; null is a gap.
- * @param {{kind: string, values: (number | null)[]}[]} lines @param {(value: number) => string} format
+ * @param {{kind: string, values: (number | null)[]}[]} series @param {[string, string]} labels of the first and the last moment
+ * @param {(value: number) => string} format of the highest value @param {number} most the least that the scale reaches to
  */
-export function lines(series, labels, words, format) {
+export function lines(series, labels, words, format, most = 0) {
   const known = series.flatMap(({ values }) => values.filter((value) => value !== null));
-  const most = Math.max(1, ...known);
+  most = Math.max(most, ...known) || 1;
   const count = Math.max(2, ...series.map(({ values }) => values.length));
   const paths = series.map(({ kind, values }) => {
     let isOn = false;

@@ -21,10 +21,14 @@ export function compare(left, right) {
   return a < b ? -1 : Number(a > b);
 }
 
-/** How far `value` is above `reference`, in basis points with two decimals (cut, not rounded); null without a reference. */
-export function bpsAbove(value, reference) {
+/**
+ * The gap between two positive amounts, in basis points of `reference`, rounded to two decimals: the numbers that the
+ * engine gives for its choice.
+ */
+export function bpsBetween(value, reference) {
   const [a, b] = aligned(value, reference);
-  return b === 0n ? null : fixed(((a - b) * 1_000_000n) / b, 2);
+  const gap = a > b ? a - b : b - a;
+  return b === 0n ? null : fixed((gap * 2_000_000n + b) / (2n * b), 2);
 }
 
 /** `numerator / denominator` to 12 significant digits (cut), as the engine writes prices. */

@@ -3,6 +3,7 @@
 import { getOrder, Problem, sentence } from "./api.js";
 import { byId, copyButton, el, facts, openDialog, setText } from "./dom.js";
 import { amount, bps, duration, moment, openSide, percent, title } from "./format.js";
+import { isLive } from "./orders.js";
 import { quoteTable } from "./quotes.js";
 import { route } from "./quote.js";
 
@@ -51,7 +52,7 @@ function show(order) {
         ["Type", order.type],
         ["User", order.userId ?? "public"],
         ["Created", moment(order.createdAt), order.createdAt],
-        ["Took", duration(Date.parse(order.updatedAt) - Date.parse(order.createdAt))],
+        ["Took", isLive(order) ? null : duration(Date.parse(order.updatedAt) - Date.parse(order.createdAt))],
         ["Attempts", String(order.attempts)],
         ["Slippage tolerance", percent(order.slippageBps)],
         [side.limitName, order[side.limit] && `${amount(order[side.limit])} ${side.token}`],

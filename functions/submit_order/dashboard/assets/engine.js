@@ -11,6 +11,8 @@ import { poll } from "./polling.js";
 /** Half an hour of samples at the usual pace. */
 const MOST_SAMPLES = 360;
 
+const GAIN = "Ahead of the losing venue";
+
 /** @param {() => boolean} isWanted whether anybody looks @returns {() => void} asks now */
 export function showEngine(settings, isWanted) {
   /** What only has a value now, and becomes a line while the page is open. */
@@ -51,7 +53,7 @@ function figures({ confirmed, failed, expired, successRate, timeToConfirmMs, pri
     ["Confirmed", confirmed, isHistoryAway ? "" : `${failed} failed, ${expired} expired`],
     ["Success rate", successRate === null ? none : percentOf(successRate), "of finished orders"],
     ["Time to confirm", timeToConfirmMs ? duration(timeToConfirmMs.p50) : none, timeToConfirmMs && `p95 ${duration(timeToConfirmMs.p95)}`],
-    ["Ahead of losing venue", priceImprovementBps ? bps(priceImprovementBps.p50) : none, priceImprovementBps && `p95 ${bps(priceImprovementBps.p95)}`],
+    ["Price gain", priceImprovementBps ? bps(priceImprovementBps.p50) : none, priceImprovementBps && `over the losing venue; p95 ${bps(priceImprovementBps.p95)}`],
     ["Order queue", depth(queues?.orders), inFlight(queues?.orders)],
     ["Status queue", depth(queues?.statuses), inFlight(queues?.statuses)],
     ["Dead letters", depth(queues?.deadLetters), queues?.deadLetters ? "orders to look at" : ""],
@@ -71,27 +73,49 @@ function tile(name, value, note) {
 }
 
 function charts(stats, samples) {
-  const since = moment(samples[0].timestamp);
-  const labels = [since, moment(stats.timestamp)];
-  const depths = samples.map(({ queues }) => (queues?.orders ? total(queues.orders) : null));
-  const [p50, p95] = ["p50", "p95"].map((name) => samples.map(({ timeToConfirmMs }) => timeToConfirmMs?.[name] ?? null));
+  const isHistoryAway = stats.confirmed === null;
+  const minutes = stats.perMinute;
+  const times = { p50: (sample) => sample.timeToConfirmMs?.p50, p95: (sample) => sample.timeToConfirmMs?.p95 };
+  // For the shape of a line, a float is exact enough.
+  const gains = { p50: (sample) => number(sample.priceImprovementBps?.p50), p95: (sample) => number(sample.priceImprovementBps?.p95) };
+  const depths = { messages: ({ queues }) => queues?.orders && total(queues.orders) };
   return [
-    stats.perMinute ? perMinute(stats.perMinute) : away("Orders per minute"),
+    minutes ? perMinute(minutes) : away("Orders per minute"),
+    minutes ? successRate(minutes) : away("Success rate"),
+    isHistoryAway ? away("Time to confirm") : overTime("Time to confirm", samples, times, duration, timeWords(stats)),
+    isHistoryAway ? away(GAIN) : overTime(GAIN, samples, gains, (value) => `${value} bps`, gainWords(stats)),
+    stats.queues?.orders ? overTime("Order queue", samples, depths, String, queueWords(stats)) : away("Order queue"),
     stats.failures ? failureCodes(stats.failures) : away("Failures by code"),
-    stats.timeToConfirmMs || stats.confirmed !== null
-      ? figure("Time to confirm", "p50 and p95 of the last hour, since this page was opened", lines([{ kind: "p95", values: p95 }, { kind: "p50", values: p50 }], labels, timeWords(stats), duration))
-      : away("Time to confirm"),
-    stats.queues?.orders
-      ? figure("Order queue", "waiting, delayed and in flight, since this page was opened", lines([{ kind: "p50", values: depths }], labels, `${depths.at(-1)} messages now; at most ${Math.max(...depths)} since ${since}.`, String))
-      : away("Order queue"),
   ];
 }
 
 function perMinute(minutes) {
-  const bars = minutes.map(({ minute, confirmed, failed, expired }) => ({ label: moment(minute).slice(0, -3), values: [confirmed, failed, expired] }));
+  const bars = minutes.map(({ minute, confirmed, failed, expired }) => ({ label: hourAndMinute(minute), values: [confirmed, failed, expired] }));
   const totals = [0, 1, 2].map((kind) => bars.reduce((count, bar) => count + bar.values[kind], 0));
   const words = `In 60 minutes ${totals[0]} confirmed, ${totals[1]} failed, ${totals[2]} expired; in the last one ${bars.at(-1).values.join(", ")}.`;
-  return figure("Orders per minute", "confirmed, failed, expired", stackedBars(bars, ["confirmed", "failed", "expired"], words));
+  const kinds = ["confirmed", "failed", "expired"];
+  return figure("Orders per minute", "", stackedBars(bars, kinds, words), kinds);
+}
+
+/** A minute without orders has no rate: there the line has a gap. */
+function successRate(minutes) {
+  const values = minutes.map(({ confirmed, failed, expired }) => {
+    const all = confirmed + failed + expired;
+    return all ? (confirmed / all) * 100 : null;
+  });
+  const known = values.filter((value) => value !== null);
+  const range = `${Math.min(...known).toFixed(0)} % to ${Math.max(...known).toFixed(0)} %`;
+  const words = known.length ? `${range}, in ${known.length} minutes with orders.` : "No order ended in the last 60 minutes.";
+  const labels = [hourAndMinute(minutes[0].minute), hourAndMinute(minutes.at(-1).minute)];
+  return figure("Success rate", "by minute", lines([{ kind: "confirmed", values }], labels, words, (most) => `${most} %`, 100));
+}
+
+/** What is only known as of now, sampled since the view was first opened. */
+function overTime(name, samples, reads, format, words) {
+  const series = Object.entries(reads).map(([kind, read]) => ({ kind, values: samples.map((sample) => read(sample) ?? null) }));
+  const labels = [moment(samples[0].timestamp), moment(samples.at(-1).timestamp)];
+  const kinds = series.length > 1 ? series.map(({ kind }) => kind) : [];
+  return figure(name, "while you watch", lines(series.reverse(), labels, words, format), kinds);
 }
 
 function failureCodes(failures) {
@@ -102,6 +126,23 @@ function failureCodes(failures) {
 
 function away(name) {
   return figure(name, "", el("p", { class: "empty away" }, "Unavailable right now."));
+}
+
+function gainWords({ priceImprovementBps }) {
+  if (!priceImprovementBps) return "No order was confirmed in the last 60 minutes.";
+  return `Half of the orders gained at least ${priceImprovementBps.p50} bps over the losing venue, 5 % at least ${priceImprovementBps.p95} bps.`;
+}
+
+function queueWords({ queues }) {
+  return `${total(queues.orders)} messages now: ${inFlight(queues.orders)}.`;
+}
+
+function number(text) {
+  return text === undefined ? null : Number(text);
+}
+
+function hourAndMinute(timestamp) {
+  return moment(timestamp).slice(0, -3);
 }
 
 function timeWords({ timeToConfirmMs }) {

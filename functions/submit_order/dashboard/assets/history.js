@@ -5,7 +5,7 @@ import { toCsv } from "./csv.js";
 import { byId, el, setText } from "./dom.js";
 import { amount, duration, moment, price, short } from "./format.js";
 import { isLive } from "./orders.js";
-import { debounce } from "./polling.js";
+import { debounce, eachFrame } from "./polling.js";
 
 const STATUSES = ["pending", "routing", "building", "submitted", "confirmed", "failed", "expired"];
 const PAGE = 50;
@@ -13,14 +13,17 @@ const EXPORT_PAGE = 100;
 
 /**
  * @param {object} config of the engine
+ * @param {import("./orders.js").Orders} orders whose changes the rows follow
  * @param {(orderId: string) => void} openDetail
  * @param {(filters: URLSearchParams) => void} onFilters they have changed
  */
-export function showHistory(config, openDetail, onFilters) {
+export function showHistory(config, orders, openDetail, onFilters) {
   const form = byId("filters");
   let cursor = null;
   let shown = 0;
   let superseded = new AbortController();
+  const rows = new Map();
+  const changed = new Set();
 
   offer("filter-status", "Any status", STATUSES);
   offer("filter-type", "Any type", config.orderTypes);
@@ -33,10 +36,11 @@ export function showHistory(config, openDetail, onFilters) {
     say("Loading…");
     try {
       const page = await listOrders({ ...filter(), limit: PAGE, cursor: isMore ? cursor : null }, signal);
-      if (!isMore) byId("rows").replaceChildren();
+      if (!isMore) clear();
       shown = (isMore ? shown : 0) + page.orders.length;
       cursor = page.nextCursor;
-      byId("rows").append(...page.orders.map((order) => row(order, openDetail)));
+      for (const order of page.orders) rows.set(order.orderId, row(order, openDetail));
+      byId("rows").append(...page.orders.map((order) => rows.get(order.orderId)));
       showErrors([]);
       say(`${shown} ${shown === 1 ? "order" : "orders"}${cursor ? " so far" : ""}`);
       const hasFilters = Object.keys(filter()).length > 0;
@@ -46,11 +50,39 @@ export function showHistory(config, openDetail, onFilters) {
       if (!(problem instanceof Problem)) throw problem;
       showErrors(problem.errors);
       say("");
-      if (!isMore) byId("rows").replaceChildren();
+      if (!isMore) clear();
       empty(`${sentence(problem)}. ${problem.retryable ? "Open the view again in a moment." : "Change the filters."}`);
     }
     byId("more").hidden = !cursor;
   }
+
+  function clear() {
+    rows.clear();
+    byId("rows").replaceChildren();
+  }
+
+  /** Rows of live orders go on, too. What no longer fits the filter stays until it is asked for again. */
+  const flush = eachFrame(() => {
+    for (const orderId of changed) {
+      const order = orders.get(orderId);
+      if (order) rows.get(orderId).replaceWith(renewed(order));
+    }
+    changed.clear();
+  });
+
+  function renewed(order) {
+    const { status, sequence, updatedAt } = order;
+    const last = order.events.at(-1);
+    const node = row({ ...order.summary, ...(last?.sequence === sequence && outcomeOf(last)), status, updatedAt }, openDetail);
+    rows.set(order.orderId, node);
+    return node;
+  }
+
+  orders.listen((order, orderId) => {
+    if (!order || !rows.has(orderId)) return;
+    changed.add(orderId);
+    flush();
+  });
 
   /** What the API is asked for: times in UTC, and only what is set. */
   function filter() {
@@ -58,12 +90,12 @@ export function showHistory(config, openDetail, onFilters) {
     return Object.fromEntries(values.map(([name, value]) => [name, isTime(name) ? new Date(value).toISOString() : value]));
   }
 
-  const changed = debounce(() => {
+  const filtered = debounce(() => {
     onFilters(new URLSearchParams([...new FormData(form)].filter(([, value]) => value !== "")));
     load(false);
   }, 250);
-  form.addEventListener("input", changed);
-  form.addEventListener("reset", changed);
+  form.addEventListener("input", filtered);
+  form.addEventListener("reset", filtered);
   form.addEventListener("submit", (event) => event.preventDefault());
   byId("more").addEventListener("click", () => load(true));
   byId("export").addEventListener("click", () => exportCsv(filter()));
@@ -75,6 +107,12 @@ export function showHistory(config, openDetail, onFilters) {
       load(false);
     },
   };
+}
+
+/** Of an event, what a row shows. An event's `slippageBps` is what happened, an order's what was allowed. */
+function outcomeOf({ amountIn, amountOut, executedPrice, dex, attempt, error }) {
+  const known = Object.entries({ amountIn, amountOut, executedPrice, dex, error, attempts: attempt });
+  return Object.fromEntries(known.filter(([, value]) => value !== undefined));
 }
 
 async function exportCsv(filter) {

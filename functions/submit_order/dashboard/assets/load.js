@@ -30,6 +30,7 @@ export function showLoad(orders, ticket) {
     const timer = setInterval(() => draw(run), TICK_MS);
     const inLane = lane(AT_ONCE);
     await Promise.all(Array.from({ length: count }, () => inLane(() => place(run, order))));
+    say(`${run.accepted} accepted; waiting for them to finish…`);
     await settled(run);
     clearInterval(timer);
     draw(run);

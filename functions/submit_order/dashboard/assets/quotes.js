@@ -1,8 +1,8 @@
 /** Every venue's answer to a swap, side by side: in the ticket, on cards and in the audit trail. */
 
-import { bpsAbove, compare } from "./decimal.js";
+import { bpsBetween, compare } from "./decimal.js";
 import { el } from "./dom.js";
-import { amount, bps, openSide } from "./format.js";
+import { amount, openSide } from "./format.js";
 
 /** @param {object[]} quotes as events have them @param {object} order whose `swapMode` says which side is compared */
 export function quoteTable(quotes, order, dex, caption) {
@@ -16,25 +16,31 @@ export function quoteTable(quotes, order, dex, caption) {
     "table",
     { class: "quotes" },
     el("caption", { class: "hidden" }, caption),
-    el("thead", {}, el("tr", {}, ...["Venue", `${side.name} ${side.token}`, "Fee", "Impact", "Behind"].map(heading))),
+    el(
+      "thead",
+      {},
+      el(
+        "tr",
+        {},
+        heading("Venue"),
+        heading(side.name, side.token),
+        heading("Fee", order.tokenIn),
+        heading("Impact", "bps"),
+        heading("Behind", "bps"),
+      ),
+    ),
     el("tbody", {}, ...ranked.map((quote) => row(quote, side, best, dex)), ...silent.map(silentRow)),
   );
 }
 
-function heading(name, index) {
-  return el("th", { scope: "col", class: index ? "number" : null }, name);
+function heading(name, unit) {
+  return el("th", { scope: "col", class: unit ? "number" : null }, name, unit && el("small", {}, ` ${unit}`));
 }
 
 function row(quote, side, best, dex) {
   const isChosen = dex?.split("+").includes(quote.dex);
-  // Of an order to buy, more is worse.
-  const behind = side.field === "amountIn" ? bpsAbove(quote.amountIn, best) : bpsAbove(best, quote.amountOut);
-  const cells = [
-    amount(quote[side.field]),
-    `${amount(quote.fee)} ${quote.feeToken ?? ""}`,
-    bps(quote.priceImpactBps),
-    quote[side.field] === best ? "best" : bps(behind),
-  ];
+  const behind = quote[side.field] === best ? "best" : bpsBetween(best, quote[side.field]);
+  const cells = [amount(quote[side.field]), amount(quote.fee), quote.priceImpactBps, behind];
   return el(
     "tr",
     { class: isChosen ? "chosen" : null },

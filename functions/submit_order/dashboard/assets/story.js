@@ -19,7 +19,9 @@ export function steps(order) {
     const next = at < 0 ? undefined : run.slice(at + 1).find((event) => event.status !== name);
     const isDone = run.length ? next !== undefined : index < reached && order.status !== "failed";
     const state = isLive(order) && index === reached ? "current" : isDone ? "done" : "todo";
-    return { name, state, ms: next ? span(run[at], next) : null, since: at < 0 ? null : run[at].timestamp };
+    // One that was accepted just now has no events yet.
+    const since = at < 0 && !run.length && index === 0 ? order.createdAt : run[at]?.timestamp;
+    return { name, state, ms: next ? span(run[at], next) : null, since: since ?? null };
   });
   const isOver = !isLive(order);
   const isGood = !isOver || order.status === "confirmed";
