@@ -14,6 +14,8 @@ from local.emulator import client
 from local.process import StackError
 from local.template import BUCKET, Rendered
 
+_TEMPLATE = "template.json"
+
 _ENDS = {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
 
 # It takes two or three.
@@ -25,11 +27,13 @@ def deploy(url: str, rendered: Rendered, parameters: Mapping[str, str]) -> dict[
 
     Raises `StackError` naming the resources that failed, each with its reason, or the one that does not come to an end.
     """
-    _upload(client("s3", url), rendered.archives)
+    body = json.dumps(rendered.body, default=str).encode()
+    _upload(client("s3", url), {**rendered.archives, _TEMPLATE: body})
     formation = client("cloudformation", url)
     request = {
         "StackName": STACK,
-        "TemplateBody": json.dumps(rendered.body, default=str),
+        # Not in the request itself, which takes 51,200 bytes.
+        "TemplateURL": f"{url}/{BUCKET}/{_TEMPLATE}",
         "Capabilities": ["CAPABILITY_IAM"],
         "Parameters": [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -22,8 +23,19 @@ def follow(endpoints: Endpoints) -> Iterator[str]:
             # ministack 1.5.33 gives events no ids to tell them apart by, but keeps their order.
             messages = _messages(logs, name)[shown[name] :]
             shown[name] += len(messages)
-            yield from (f"{name.removeprefix(_PREFIX)}  {message.rstrip()}" for message in messages)
+            yield from (f"{name.removeprefix(_PREFIX)}  {_shown(message)}" for message in messages)
         time.sleep(0.5)
+
+
+def _shown(message: str) -> str:
+    """Metrics are lines of log as well, mostly of what CloudWatch wants to know about them: only names and values."""
+    if not message.startswith('{"_aws":'):
+        return message.rstrip()
+    line = json.loads(message)
+    names = [metric["Name"] for each in line["_aws"]["CloudWatchMetrics"] for metric in each["Metrics"]]
+    values = (f"{name} {' '.join(f'{value:g}' for value in line[name])}" for name in names)
+    reason = f" ({line['errorCode']})" if "errorCode" in line else ""
+    return f"metrics: {', '.join(values)}{reason}"
 
 
 def _groups(logs: Any) -> list[str]:
