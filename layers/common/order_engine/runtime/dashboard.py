@@ -9,6 +9,8 @@ from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
+from order_engine.runtime.javascript import joined
+
 PAGE = "index.html"
 
 KINDS = {
@@ -24,7 +26,7 @@ _COMPRESSIBLE = frozenset({".html", ".css", ".js", ".svg"})
 
 
 class Asset:
-    """One file, read when it is first given out."""
+    """One file, read when it is first given out; a script with all that it imports."""
 
     def __init__(self, path: Path) -> None:
         self.content_type = KINDS[path.suffix]
@@ -37,7 +39,7 @@ class Asset:
 
     @cached_property
     def _plain(self) -> Encoded:
-        content = self._path.read_bytes()
+        content = joined(self._path).encode() if self._path.suffix == ".js" else self._path.read_bytes()
         return Encoded(content, f'"{sha256(content).hexdigest()[:32]}"')
 
     @cached_property
