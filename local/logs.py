@@ -19,18 +19,23 @@ def follow(endpoints: Endpoints) -> Iterator[str]:
     logs = client("logs", endpoints.aws)
     shown: Counter[str] = Counter()
     while True:
-        for name in _groups(logs):
+        for name, lines in lines_by_group(logs).items():
             # ministack 1.5.33 gives events no ids to tell them apart by, but keeps their order.
-            messages = _messages(logs, name)[shown[name] :]
-            shown[name] += len(messages)
-            yield from (f"{name.removeprefix(_PREFIX)}  {_shown(message)}" for message in messages)
+            new = lines[shown[name] :]
+            shown[name] += len(new)
+            yield from (f"{name.removeprefix(_PREFIX)}  {_shown(line)}" for line in new)
         time.sleep(0.5)
+
+
+def lines_by_group(logs: Any) -> dict[str, list[str]]:
+    """All lines of each function, first ones first."""
+    return {name: _messages(logs, name) for name in _groups(logs)}
 
 
 def _shown(message: str) -> str:
     """Metrics are lines of log as well, mostly of what CloudWatch wants to know about them: only names and values."""
     if not message.startswith('{"_aws":'):
-        return message.rstrip()
+        return message
     line = json.loads(message)
     names = [metric["Name"] for each in line["_aws"]["CloudWatchMetrics"] for metric in each["Metrics"]]
     values = (f"{name} {' '.join(f'{value:g}' for value in line[name])}" for name in names)
@@ -45,4 +50,4 @@ def _groups(logs: Any) -> list[str]:
 
 def _messages(logs: Any, group: str) -> list[str]:
     pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
-    return [event["message"] for page in pages for event in page["events"]]
+    return [event["message"].rstrip() for page in pages for event in page["events"]]

@@ -1,0 +1,129 @@
+"""What operators see of real orders: metrics that add up, a story by the order's id, and alarms in CloudWatch."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from local.deploy import STACK
+from local.logs import lines_by_group
+from local.stack import Stack
+from tests.e2e.clients import Client, Json, run
+from tests.e2e.polling import poll
+from tests.infrastructure.test_alarms import EMULATED
+
+CONFIRMED = 4
+TOO_LARGE = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "900000"}
+
+
+@dataclass
+class Reported:
+    """By the functions from now on: lines of log, and the values of each metric."""
+
+    stack: Stack
+    before: Counter[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.before = Counter({group: len(lines) for group, lines in self._groups().items()})
+
+    def lines(self) -> list[Json]:
+        new = (line for group, lines in self._groups().items() for line in lines[self.before[group] :])
+        return [json.loads(line) for line in new if line.startswith("{")]
+
+    def values(self, metric: str, **dimensions: str) -> list[float]:
+        """Of all lines, as CloudWatch would take them out: by namespace, name and exactly these dimensions."""
+        wanted = {"service": STACK, **dimensions}
+        return [
+            value
+            for line in self.lines()
+            for each in line.get("_aws", {}).get("CloudWatchMetrics", [])
+            for names in each["Dimensions"]
+            if each["Namespace"] == "OrderEngine" and {name: line[name] for name in names} == wanted
+            if metric in {one["Name"] for one in each["Metrics"]}
+            for value in line[metric]
+        ]
+
+    def ended(self, status: str) -> list[Json]:
+        return [line for line in self.lines() if line.get("message") == "order ended" and line["status"] == status]
+
+    def _groups(self) -> dict[str, list[str]]:
+        return lines_by_group(self.stack.client("logs"))
+
+
+def test_metrics_add_up_and_an_orders_lines_tell_its_story(stack: Stack) -> None:
+    reported = Reported(stack)
+
+    async def watched(client: Client, **order: Any) -> tuple[Json, int]:
+        order_id = (await client.submit(**order))["orderId"]
+        async with client.watch(orderId=order_id) as watch:
+            frames = len(await watch.end())
+        return await client.outcome(order_id), frames
+
+    async def scenario(client: Client) -> tuple[list[Json], int]:
+        placed = [watched(client) for _ in range(CONFIRMED)]
+        ended = await asyncio.gather(*placed, watched(client, **TOO_LARGE))
+        return [order for order, _ in ended], sum(frames for _, frames in ended)
+
+    orders, frames = run(stack, scenario)
+    assert Counter(order["status"] for order in orders) == {"confirmed": CONFIRMED, "failed": 1}
+    failed = orders[-1]
+    # Lines come when an invocation has ended. Orders of other tests may end meanwhile: they are counted as well.
+    poll(
+        lambda: (sum(reported.values("OrdersConfirmed")), len(reported.ended("confirmed"))),
+        until=lambda counts: counts[0] == counts[1] >= CONFIRMED,
+    )
+    poll(lambda: sum(reported.values("FramesPushed")), until=lambda pushed: pushed >= frames)
+    assert sum(reported.values("OrdersAccepted")) == len(orders)
+    code = failed["events"][-1]["errorCode"]
+    assert sum(reported.values("OrdersFailed", errorCode=code)) == sum(reported.values("OrdersFailed")) == 1
+    times = reported.values("TimeToConfirm")
+    assert {milliseconds(order) for order in orders if order is not failed} <= set(times)
+    assert len(times) == sum(reported.values("OrdersConfirmed"))
+    for order in orders:
+        assert story(reported.lines(), order["orderId"])[-1] == ("order ended", order["status"])
+    assert [message for message, _ in story(reported.lines(), orders[0]["orderId"])] == [
+        "order accepted",
+        "request answered",
+        "route chosen",
+        "transaction on record",
+        "order ended",
+    ]
+
+
+def milliseconds(order: Json) -> int:
+    first, *_, last = (datetime.fromisoformat(event["timestamp"]) for event in order["events"])
+    return round((last - first).total_seconds() * 1000)
+
+
+def story(lines: list[Json], order_id: str) -> list[tuple[str, object]]:
+    mine = (line for line in lines if line.get("order_id") == order_id and line["level"] != "WARNING")
+    # Reading the order is a request as well, and names no order but in its path.
+    return [(line["message"], line["status"]) if "status" in line else (line["message"], None)
+            for line in sorted(mine, key=lambda line: line["timestamp"])]  # fmt: skip
+
+
+def test_a_run_of_the_watch_says_how_old_the_oldest_order_is(stack: Stack) -> None:
+    reported = Reported(stack)
+    functions = stack.client("lambda").list_functions()["Functions"]
+    (watch,) = (each["FunctionName"] for each in functions if "WatchOrders" in each["FunctionName"])
+    stack.client("lambda").invoke(FunctionName=watch, Payload=b"{}")
+    poll(lambda: reported.values("OldestLiveOrderAge"), until=bool)
+
+
+def test_the_alarms_are_in_cloudwatch_and_would_tell_the_topic(stack: Stack) -> None:
+    resources = stack.client("cloudformation").list_stack_resources(StackName=STACK)["StackResourceSummaries"]
+    names = {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in resources}
+    wanted = EMULATED.of_type("AWS::CloudWatch::Alarm")
+    alarms = {alarm["AlarmName"]: alarm for alarm in stack.client("cloudwatch").describe_alarms()["MetricAlarms"]}
+    assert alarms.keys() == {names[logical_id] for logical_id in wanted}
+    for logical_id, properties in wanted.items():
+        alarm = alarms[names[logical_id]]
+        assert alarm["AlarmActions"] == alarm["OKActions"] == [names["AlarmTopic"]]
+        assert (alarm["Namespace"], alarm["MetricName"]) == (properties["Namespace"], properties["MetricName"])
+        assert [dimension["Name"] for dimension in alarm["Dimensions"]] == [
+            dimension["Name"] for dimension in properties["Dimensions"]
+        ]
