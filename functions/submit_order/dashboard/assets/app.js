@@ -37,7 +37,7 @@ async function start() {
   const cards = showCards(orders, (orderId) => watching.load(orderId), openDetail);
   announce(orders, ticketOrders);
   const watching = watch(orders, config.webSocketUrl, settings, showConnection, (problem) => {
-    banner(problem && `The list of orders is not to be had: ${sentence(problem)}. Orders placed here are still followed.`);
+    banner(problem && `Orders cannot be listed: ${sentence(problem)}. Those placed here are still followed; asking again…`);
     cards.count();
   });
   if (!config.webSocketUrl) showConnection({ kind: "polling" });

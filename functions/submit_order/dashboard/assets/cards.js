@@ -113,7 +113,7 @@ class Card {
     this.time = el("span", { class: "time" });
     this.steps = el("ol", { class: "steps", "aria-label": "Steps" });
     this.reason = el("p", { class: "reason" });
-    this.quotes = el("div", { class: "scroll" });
+    this.quotes = el("div");
     this.facts = el("dl", { class: "facts" });
     this.attempts = el("ol", { class: "attempts", "aria-label": "Failed attempts" });
     this.transaction = el("p", { class: "transaction" });
@@ -170,7 +170,7 @@ class Card {
   showAttempts(failed, summary) {
     // Without events, the summary still knows the last error.
     const known = failed.length || !summary.error ? failed : [{ ...summary, attempt: summary.attempts }];
-    renew(this.attempts, known.length ? (known.at(-1).sequence ?? 0) : -1, () => known.map(attempt));
+    renew(this.attempts, `${known.length}/${failed.length}`, () => known.map(attempt));
   }
 
   /** Moves the times. */

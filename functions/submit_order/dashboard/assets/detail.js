@@ -83,7 +83,7 @@ function entry(event, before, order) {
       el("span", {}, event.message),
       el("span", { class: "note", title: event.timestamp }, `${moment(event.timestamp)} ${after}`),
     ),
-    event.quotes && el("div", { class: "scroll" }, quoteTable(event.quotes, order, event.dex, `Quotes at sequence ${event.sequence}`)),
+    event.quotes && quoteTable(event.quotes, order, event.dex, `Quotes at sequence ${event.sequence}`),
     rest.length > 0 && el("dl", { class: "facts" }, ...facts(rest.map(([name, value]) => [name, text(name, value)]))),
   );
 }

@@ -43,7 +43,7 @@ export function renew(node, key, children) {
 export function facts(pairs) {
   return pairs
     .filter(([, value]) => value !== null && value !== undefined && value !== "")
-    .map(([name, value, title]) => el("div", { title }, el("dt", {}, name), el("dd", {}, value)));
+    .map(([name, value, title]) => el("div", { title, class: width(value) }, el("dt", {}, name), el("dd", {}, value)));
 }
 
 /** Opens a dialog. Its close button and a click beside it close it, Escape does so by itself. */
@@ -62,6 +62,11 @@ export function copyButton(text, what) {
     setTimeout(() => (button.textContent = "Copy"), 1500);
   });
   return button;
+}
+
+function width(value) {
+  const { length } = value.textContent ?? value;
+  return length > 48 ? "longest" : length > 20 ? "long" : null;
 }
 
 function build(node, attributes, children) {

@@ -51,7 +51,7 @@ function figures({ confirmed, failed, expired, successRate, timeToConfirmMs, pri
   const oldest = oldestLiveOrder && duration(oldestLiveOrder.ageSeconds * 1000);
   return [
     ["Confirmed", confirmed, isHistoryAway ? "" : `${failed} failed, ${expired} expired`],
-    ["Success rate", successRate === null ? none : percentOf(successRate), "of finished orders"],
+    ["Success rate", successRate === null ? none : percentOf(successRate), !isHistoryAway && "of finished orders"],
     ["Time to confirm", timeToConfirmMs ? duration(timeToConfirmMs.p50) : none, timeToConfirmMs && `p95 ${duration(timeToConfirmMs.p95)}`],
     ["Price gain", priceImprovementBps ? bps(priceImprovementBps.p50) : none, priceImprovementBps && `over the losing venue; p95 ${bps(priceImprovementBps.p95)}`],
     ["Order queue", depth(queues?.orders), inFlight(queues?.orders)],

@@ -50,10 +50,11 @@ export function showHistory(config, orders, openDetail, onFilters) {
       if (!(problem instanceof Problem)) throw problem;
       showErrors(problem.errors);
       say("");
-      if (!isMore) clear();
-      empty(`${sentence(problem)}. ${problem.retryable ? "Open the view again in a moment." : "Change the filters."}`);
+      if (!isMore) clear(), (shown = 0);
+      empty(`${sentence(problem)}.${problem.retryable ? "" : " Change the filters."}`);
+      return offerMore(problem.retryable && "Try again");
     }
-    byId("more").hidden = !cursor;
+    offerMore(cursor && "Load more");
   }
 
   function clear() {
@@ -97,7 +98,7 @@ export function showHistory(config, orders, openDetail, onFilters) {
   form.addEventListener("input", filtered);
   form.addEventListener("reset", filtered);
   form.addEventListener("submit", (event) => event.preventDefault());
-  byId("more").addEventListener("click", () => load(true));
+  byId("more").addEventListener("click", () => load(shown > 0));
   byId("export").addEventListener("click", () => exportCsv(filter()));
 
   return {
@@ -196,6 +197,11 @@ function pairs(tokens) {
 
 function isTime(name) {
   return name === "from" || name === "to";
+}
+
+function offerMore(name) {
+  byId("more").hidden = !name;
+  if (name) setText(byId("more"), name);
 }
 
 function say(text) {

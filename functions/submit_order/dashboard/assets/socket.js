@@ -93,12 +93,14 @@ export class LiveSocket {
   }
 
   #ended(link) {
-    if (link === this.#next) this.#next = null;
     if (link === this.#link) this.#link = null;
-    if (this.#link && !this.#next) {
-      // The fresh connection failed: the old one is good for a while yet.
-      this.#listener.onState({ kind: "live" });
-      this.#link.age(this.#settings.pingSeconds);
+    if (link === this.#next) {
+      this.#next = null;
+      if (this.#link) {
+        // The fresh connection failed; the old one is good for a while yet.
+        this.#listener.onState({ kind: "live" });
+        this.#link.age(this.#settings.pingSeconds);
+      }
     }
     if (this.#link || this.#next || this.#retryAt) return;
     const { backoffSeconds, maxBackoffSeconds } = this.#settings;

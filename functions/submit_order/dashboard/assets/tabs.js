@@ -37,6 +37,11 @@ export function showTabs(onOpen) {
       tabs[target].focus();
     });
   });
+  document.querySelector(".skip").addEventListener("click", (event) => {
+    // The hash is taken.
+    event.preventDefault();
+    PANELS.map(byId).find((panel) => !panel.hidden).focus();
+  });
   addEventListener("hashchange", follow);
   follow();
 
