@@ -51,7 +51,8 @@ def assert_there_is(metric: Watched, stack: Stack) -> None:
     wanted, kind = AWS_METRICS[key]
     index = dimensions.pop(INDEX, None)
     assert dimensions.keys() == wanted
-    name = resource_named_by(dimensions.pop(next(iter(wanted - {"Operation"}))))
+    (dimension,) = wanted - {"Operation"}
+    name = resource_named_by(dimension, dimensions.pop(dimension))
     assert kind_of(stack, name) == kind
     if index is not None:
         indexes = stack.resources[name]["Properties"]["GlobalSecondaryIndexes"]
@@ -61,11 +62,14 @@ def assert_there_is(metric: Watched, stack: Stack) -> None:
         assert operation in operations_on(name)
 
 
-def resource_named_by(value: Any) -> str:
-    match value:
-        case {"Ref": str(name)} | {"Fn::GetAtt": [str(name), "QueueName"]}:
+def resource_named_by(dimension: str, value: Any) -> str:
+    """A queue's Ref would be its URL, and an alarm on that would never go off."""
+    match dimension, value:
+        case ("QueueName", {"Fn::GetAtt": [str(name), "QueueName"]}):
             return name
-    raise AssertionError(f"names no resource: {value}")
+        case (other, {"Ref": str(name)}) if other != "QueueName":
+            return name
+    raise AssertionError(f"no resource's {dimension}: {value}")
 
 
 def kind_of(stack: Stack, name: str) -> str:
@@ -169,13 +173,13 @@ def test_every_function_writes_its_metrics_and_its_logs_under_the_name_of_the_st
 
 @pytest.mark.parametrize("alarm", ["FunctionErrors", "FunctionThrottles"])
 def test_all_functions_are_watched(alarm: str) -> None:
-    names = {resource_named_by(metric.dimensions["FunctionName"]) for metric in watched(ALARMS[alarm])}
+    names = {resource_named_by("FunctionName", metric.dimensions["FunctionName"]) for metric in watched(ALARMS[alarm])}
     assert names == FUNCTIONS.keys()
 
 
 def test_all_queues_are_watched() -> None:
     of_queues = [metric for alarm in ALARMS.values() for metric in watched(alarm) if metric.namespace == "AWS/SQS"]
-    names = {resource_named_by(metric.dimensions["QueueName"]) for metric in of_queues}
+    names = {resource_named_by("QueueName", metric.dimensions["QueueName"]) for metric in of_queues}
     assert names == ON_AWS.of_type("AWS::SQS::Queue").keys()
 
 
