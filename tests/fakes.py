@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from itertools import count
+from math import ceil
+from typing import Any, TypeVar
 
 from order_engine.domain.errors import ConnectionGone, ErrorCode, StateChanged, Unavailable
 from order_engine.domain.events import Event
-from order_engine.domain.orders import Order
+from order_engine.domain.orders import Order, Status
 from order_engine.domain.quotes import Quote, Swap, SwapMode
+from order_engine.domain.statistics import EndedOrders, Percentiles, QueueDepth
 from order_engine.domain.summaries import OrderSummary
 from order_engine.domain.transactions import Dead, Draft, Landed, Outcome, Reverted, Transaction, Unknown
 from order_engine.service.ports import (
@@ -26,6 +29,8 @@ from order_engine.service.ports import (
     StatusMessage,
     Subscription,
 )
+
+Value = TypeVar("Value")
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -195,9 +200,44 @@ class InMemoryHistory:
         ]
         return sorted(found, key=lambda order: (order.created_at, order.order_id), reverse=True)[:limit]
 
+    async def ended(self, since: datetime, until: datetime) -> EndedOrders:
+        await self.check()
+        ended = [order for order in self.orders.values() if since <= order.updated_at < until]
+        confirmed = [order for order in ended if order.status == Status.CONFIRMED]
+        durations = [(order.updated_at - order.created_at) // timedelta(milliseconds=1) for order in confirmed]
+        gains = [order.price_improvement_bps for order in confirmed if order.price_improvement_bps is not None]
+        minutes = ((order.updated_at.replace(second=0, microsecond=0), Status(order.status)) for order in ended)
+        failed = (order for order in ended if order.status == Status.FAILED)
+        return EndedOrders(
+            by_minute=Counter(minutes),
+            by_error=Counter(order.error_code for order in failed if order.error_code is not None),
+            time_to_confirm_ms=_percentiles(durations),
+            price_improvement_bps=_percentiles(gains),
+        )
+
     async def check(self) -> None:
         if self.is_away:
             raise Unavailable("Postgres")
+
+
+def _percentiles(values: Iterable[Value]) -> Percentiles[Value] | None:
+    ordered: list[Any] = sorted(values)
+    if not ordered:
+        return None
+    return Percentiles(*(ordered[ceil(len(ordered) * percent / 100) - 1] for percent in (50, 95)))
+
+
+@dataclass
+class FixedGauge:
+    """Of a queue that always holds the same."""
+
+    holds: QueueDepth = field(default_factory=lambda: QueueDepth(0, 0, 0))
+    is_away: bool = False
+
+    async def depth(self) -> QueueDepth:
+        if self.is_away:
+            raise Unavailable("SQS")
+        return self.holds
 
 
 @dataclass

@@ -25,7 +25,7 @@ from order_engine.adapters.database import connect
 from order_engine.adapters.dynamodb import DynamoConnections, DynamoOrders
 from order_engine.adapters.keys import LIVE_SHARDS
 from order_engine.adapters.migrations import apply_migrations
-from order_engine.adapters.postgres import GET, find_query
+from order_engine.adapters.postgres import ENDED, GET, find_query
 from order_engine.domain.orders import Order, Status, SwapRequest
 from order_engine.service.accept_order import AcceptOrder
 from order_engine.service.follow_orders import FollowOrders
@@ -121,6 +121,11 @@ class Reading:
         return {node["Node Type"] for node in self.nodes}
 
     @property
+    def ended(self) -> int:
+        """Rows that came out of the orders."""
+        return sum(node["Actual Rows"] for node in self.nodes if node.get("Relation Name") == "orders")
+
+    @property
     def unwanted(self) -> int:
         """Rows that were read and did not match."""
         return sum(node.get("Rows Removed by Filter", 0) for node in self.nodes)
@@ -195,6 +200,35 @@ def test_one_order_out_of_a_million_is_read_with_its_events_and_nothing_else(mil
     assert "Seq Scan" not in read.kinds
     assert read.unwanted == 0
     assert read.pages <= 20
+
+
+A_BUSY_HOUR = """
+INSERT INTO orders (id, type, status, owner, token_in, token_out, swap_mode, amount, slippage_bps, created_at,
+                    updated_at, sequence, attempts, price_improvement_bps, transaction_hash)
+SELECT 'busy-' || number, 'market', 'confirmed', 'public', 'SOL', 'USDC', 'exactIn', 1, 100, ended - interval '3 s',
+       ended, 5, 1, number, 'signature'
+FROM generate_series(1, 3600) AS number, LATERAL (SELECT timestamptz '2026-11-21T12:00Z' + number * interval '1 s')
+     AS times (ended)
+"""
+
+
+@pytest.mark.parametrize("plan", ["force_custom_plan", "force_generic_plan"])
+def test_the_statistics_of_an_hour_read_its_own_orders_and_none_of_a_million_others(
+    million_orders_url: str, plan: str
+) -> None:
+    hour = {"since": NOON + timedelta(seconds=1), "until": NOON + HOUR}
+    with connect(million_orders_url, connect_seconds=2, statement_seconds=2) as connection:
+        connection.execute(f"SET plan_cache_mode = {plan}".encode())
+        quiet = reading(connection, ENDED, hour)
+        with connection.transaction(force_rollback=True):
+            connection.execute(A_BUSY_HOUR)
+            busy = reading(connection, ENDED, hour)
+
+    for read, most_pages in ((quiet, 10), (busy, 1_000)):
+        assert not any(node["Node Type"] == "Seq Scan" for node in read.nodes), read.nodes
+        assert any(node.get("Index Name") == "orders_by_end" for node in read.nodes)
+        assert read.pages <= most_pages, read.nodes
+    assert busy.ended == 3_599
 
 
 # DynamoDB

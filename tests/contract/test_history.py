@@ -26,8 +26,10 @@ from local.postgres import Postgres
 from order_engine.adapters import database
 from order_engine.adapters.postgres import PostgresHistory, record_query
 from order_engine.domain.errors import Unavailable
+from order_engine.domain.events import timestamp
 from order_engine.domain.orders import TERMINAL, Order, Status
 from order_engine.domain.quotes import Swap, SwapMode
+from order_engine.domain.statistics import EndedOrders, Percentiles
 from order_engine.domain.summaries import OrderSummary
 from order_engine.service.ports import History, OrderFilter, Position
 from tests.builders import BUY_SOL, a_confirmed_order, a_failed_order, an_expired_order, confirm, exhaust
@@ -72,6 +74,62 @@ def minutes(count: int) -> timedelta:
 
 
 # Both
+
+
+def ended_at(order: Order, at: timedelta, gain: str = "1") -> Order:
+    """With its last event so long after noon."""
+    last = {**order.events[-1], "timestamp": timestamp(NOON + at)}
+    if order.status is Status.CONFIRMED:
+        last["priceImprovementBps"] = gain
+    return replace(order, events=(*order.events[:-1], last))
+
+
+def test_what_ended_is_counted_by_minute_status_and_error(history: History) -> None:
+    seconds = timedelta(seconds=1)
+    record(
+        history,
+        ended_at(a_confirmed_order("too early"), minutes(1) - seconds / 1000),
+        *(ended_at(a_confirmed_order(f"first {second}"), minutes(1) + second * seconds) for second in range(60)),
+        ended_at(a_failed_order("second"), minutes(2)),
+        ended_at(an_expired_order("third"), minutes(3) + 59 * seconds),
+        ended_at(a_confirmed_order("accepted long ago", created_at=NOON - minutes(600)), minutes(3)),
+        ended_at(a_failed_order("too late"), minutes(4)),
+    )
+    ended = run(history.ended(NOON + minutes(1), NOON + minutes(4)))
+    assert ended.by_minute == {
+        (NOON + minutes(1), Status.CONFIRMED): 60,
+        (NOON + minutes(2), Status.FAILED): 1,
+        (NOON + minutes(3), Status.CONFIRMED): 1,
+        (NOON + minutes(3), Status.EXPIRED): 1,
+    }
+    assert ended.by_error == {"ATTEMPTS_EXHAUSTED": 1}
+    assert (ended.count(Status.CONFIRMED), ended.success_rate) == (61, Decimal(61) / 63)
+
+
+def test_percentiles_are_values_that_were_there_and_of_confirmed_orders_only(history: History) -> None:
+    orders = (
+        ended_at(a_confirmed_order(f"{number:03}"), timedelta(milliseconds=number * 1_001), gain=f"{number}.25")
+        for number in range(1, 101)
+    )
+    record(history, *orders, ended_at(a_failed_order(), minutes(59)))
+    ended = run(history.ended(NOON, NOON + minutes(60)))
+    assert ended.time_to_confirm_ms == Percentiles(50_050, 95_095)
+    assert ended.price_improvement_bps == Percentiles(Decimal("50.25"), Decimal("95.25"))
+
+
+def test_of_nothing_there_are_no_statistics(history: History) -> None:
+    ended = run(history.ended(NOON, NOON + minutes(60)))
+    assert ended == EndedOrders({}, {}, None, None)
+    assert ended.success_rate is None
+
+
+def test_an_order_that_was_replayed_counts_by_its_last_end(history: History) -> None:
+    failed = a_failed_order()
+    record(history, failed)
+    replayed = ended_at(confirm(failed.replayed("claim", failed.updated_at)), minutes(5))
+    record(history, replayed)
+    assert run(history.ended(NOON, NOON + minutes(5))).by_minute == {}
+    assert run(history.ended(NOON, NOON + minutes(6))).by_minute == {(NOON + minutes(5), Status.CONFIRMED): 1}
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from order_engine.adapters.sqs import SqsOrderQueue, SqsStatusQueue, order_message, status_message
+from order_engine.adapters.sqs import SqsOrderQueue, SqsQueueGauge, SqsStatusQueue, order_message, status_message
+from order_engine.domain.statistics import QueueDepth
 from order_engine.service.ports import Frame, Replay, StatusMessage
 from tests.builders import a_confirmed_order, an_order
 from tests.fakes import CountingRandomness
@@ -54,6 +55,15 @@ def test_an_order_message_arrives_with_what_the_queue_knows_of_it(sqs: Any, orde
     assert (message.deferrals, message.record_only, message.receive_count) == (2, True, 1)
     assert message.message_id == record["messageId"]
     assert abs(message.sent_at - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+def test_a_queue_says_how_many_messages_wait_are_being_handled_and_are_delayed(sqs: Any, order_queue_url: str) -> None:
+    queue, gauge = SqsOrderQueue(sqs, order_queue_url, CountingRandomness()), SqsQueueGauge(sqs, order_queue_url)
+    assert asyncio.run(gauge.depth()) == QueueDepth(waiting=0, in_flight=0, delayed=0)
+    for delay_seconds in (0, 0, 0, 60, 60):
+        asyncio.run(queue.send(ORDER_ID, delay_seconds=delay_seconds))
+    sqs.receive_message(QueueUrl=order_queue_url, MaxNumberOfMessages=1)
+    assert asyncio.run(gauge.depth()) == QueueDepth(waiting=2, in_flight=1, delayed=2)
 
 
 def test_every_send_has_its_own_token(sqs: Any, order_queue_url: str) -> None:

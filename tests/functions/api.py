@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -25,8 +25,10 @@ from order_engine.service.check_health import CheckHealth
 from order_engine.service.ports import OrderRepository, Venue
 from order_engine.service.quote_order import QuoteOrder
 from order_engine.service.read_orders import ReadOrders
+from order_engine.service.read_stats import ReadStats
 from tests.fakes import (
     CountingRandomness,
+    FixedGauge,
     FrozenClock,
     InMemoryHistory,
     InMemoryOrders,
@@ -36,6 +38,8 @@ from tests.fakes import (
 
 DASHBOARD = Path(__file__).parents[2] / "functions" / "submit_order" / "dashboard"
 WEB_SOCKET_URL = "wss://def456.execute-api.eu-west-1.amazonaws.com/live"
+
+QUEUES = ("orders", "statuses", "dead_letters")
 
 PAGES = {"/", "/docs", "/openapi.json"}
 """Beside what the document lists."""
@@ -66,6 +70,7 @@ class Api:
     history: InMemoryHistory = field(default_factory=InMemoryHistory)
     queue: RecordingOrderQueue = field(default_factory=RecordingOrderQueue)
     statuses: RecordingStatusQueue = field(default_factory=RecordingStatusQueue)
+    gauges: Mapping[str, FixedGauge] = field(default_factory=lambda: {name: FixedGauge() for name in QUEUES})
     clock: FrozenClock = field(default_factory=FrozenClock)
     venues: Sequence[Venue] | None = None
     """Those of the market with seed 1, unless others are given."""
@@ -85,6 +90,7 @@ class Api:
                 accept=self.accept,
                 read=ReadOrders(orders=orders, history=self.history),
                 quote=QuoteOrder(venues=self._quoted_venues, clock=self.clock),
+                stats=ReadStats(orders=orders, history=self.history, queues=self.gauges, clock=self.clock),
                 health=CheckHealth(orders=orders, history=self.history),
                 clock=self.clock,
                 dashboard=Dashboard(self.dashboard),

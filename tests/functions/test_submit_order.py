@@ -535,6 +535,7 @@ def test_the_document_lists_every_route_and_its_own_examples_are_accepted() -> N
         "/api/orders/{orderId}": ["get"],
         "/api/quotes": ["post"],
         "/api/config": ["get"],
+        "/api/stats": ["get"],
         "/health": ["get"],
     }
     body = openapi_document()["paths"]["/api/orders"]["post"]["requestBody"]["content"]["application/json"]
@@ -554,6 +555,7 @@ def test_the_composed_function_stores_the_order_and_sends_it_to_both_queues(aws_
                 "ORDERS_TABLE": TABLE,
                 "ORDER_QUEUE_URL": orders,
                 "STATUS_QUEUE_URL": statuses,
+                "ORDER_DEAD_LETTER_QUEUE_URL": orders,
                 "DATABASE_URL": "postgresql://127.0.0.1:1/nowhere",
                 "MARKET_SEED": "1",
                 "QUOTE_DELAY_MS": "0",

@@ -14,6 +14,7 @@ from order_engine.adapters.aws import call
 from order_engine.domain.errors import Unavailable
 from order_engine.domain.events import Event
 from order_engine.domain.orders import Order
+from order_engine.domain.statistics import QueueDepth
 from order_engine.service.ports import Frame, OrderMessage, Randomness, Replay, StatusMessage
 
 DEPENDENCY = "SQS"
@@ -73,6 +74,20 @@ def order_message(record: Record) -> OrderMessage:
         record_only=_field({"recordOnly": False} | body, "recordOnly", bool),
         accepted=_accepted(body),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class SqsQueueGauge:
+    """`QueueGauge` of any queue."""
+
+    client: Any
+    url: str
+
+    async def depth(self) -> QueueDepth:
+        names = ("", "NotVisible", "Delayed")
+        wanted = [f"ApproximateNumberOfMessages{name}" for name in names]
+        answer = await call(DEPENDENCY, self.client.get_queue_attributes, QueueUrl=self.url, AttributeNames=wanted)
+        return QueueDepth(*(int(answer["Attributes"][name]) for name in wanted))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
@@ -14,8 +15,9 @@ from order_engine.contracts.problems import FieldError
 from order_engine.contracts.requests import DEFAULT_SLIPPAGE_BPS, ORDER_TYPES
 from order_engine.domain import events
 from order_engine.domain.events import Event, timestamp
-from order_engine.domain.orders import MAX_ATTEMPTS, PROGRESS, Status
+from order_engine.domain.orders import MAX_ATTEMPTS, PROGRESS, TERMINAL, Order, Status
 from order_engine.domain.quotes import Quotation, SwapMode
+from order_engine.domain.statistics import Stats
 from order_engine.domain.summaries import OrderSummary
 from order_engine.domain.tokens import TOKENS, decimal_text
 
@@ -201,6 +203,107 @@ class ClientConfig(Response):
             default_slippage_bps=DEFAULT_SLIPPAGE_BPS,
             max_attempts=MAX_ATTEMPTS,
         )
+
+
+class Minute(Response):
+    minute: Timestamp = Field(description="Its start.")
+    confirmed: int
+    failed: int
+    expired: int
+
+
+class Durations(Response):
+    p50: int
+    p95: int
+
+
+class Gains(Response):
+    p50: DecimalText
+    p95: DecimalText
+
+
+class Failures(Response):
+    error_code: str
+    count: int
+
+
+class Depth(Response):
+    """About how many messages there are."""
+
+    waiting: int
+    in_flight: int = Field(description="Being handled.")
+    delayed: int
+
+
+class Queues(Response):
+    orders: Depth
+    statuses: Depth
+    dead_letters: Depth = Field(description="Orders that failed three times and can be replayed.")
+
+
+class LiveOrder(Response):
+    order_id: str
+    created_at: Timestamp
+    age_seconds: int
+
+    @classmethod
+    def of(cls, order: Order, at: datetime) -> Self:
+        # Never negative: its time is of another worker's clock.
+        age_seconds = max((at - order.created_at) // timedelta(seconds=1), 0)
+        return cls(order_id=order.order_id, created_at=order.created_at, age_seconds=age_seconds)
+
+
+class Statistics(Response):
+    """Of the last 60 minutes, by the time when an order ended. What hangs on a part that is away is null."""
+
+    timestamp: Timestamp
+    since: Timestamp = Field(serialization_alias="from")
+    until: Timestamp = Field(serialization_alias="to", description="The end of the minute that is still running.")
+    confirmed: int | None
+    failed: int | None
+    expired: int | None
+    success_rate: str | None = Field(description="Share of confirmed orders; null also when none ended.")
+    per_minute: list[Minute] | None = Field(description="60 of them, oldest first, without gaps.")
+    time_to_confirm_ms: Durations | None = Field(description="From acceptance; null also when none was confirmed.")
+    price_improvement_bps: Gains | None = Field(description="Over the best venue that was not chosen.")
+    failures: list[Failures] | None = Field(description="Failed orders by code, the most frequent first.")
+    queues: Queues | None
+    oldest_live_order: LiveOrder | None = Field(description="Not in the history yet; null also when there is none.")
+    unavailable: list[str] = Field(description="Parts that are away.", examples=[["postgres"]])
+
+    @classmethod
+    def of(cls, stats: Stats) -> Self:
+        return cls(
+            timestamp=stats.at,
+            since=stats.since,
+            until=stats.until,
+            **_in_numbers(stats),
+            queues=None if stats.queues is None else Queues.model_validate(stats.queues),
+            oldest_live_order=None if stats.oldest_live is None else LiveOrder.of(stats.oldest_live, stats.at),
+            unavailable=list(stats.unavailable),
+        )
+
+
+def _in_numbers(stats: Stats) -> dict[str, Any]:
+    ended = stats.ended
+    if ended is None:
+        names = ("confirmed", "failed", "expired", "success_rate", "per_minute")
+        return dict.fromkeys((*names, "time_to_confirm_ms", "price_improvement_bps", "failures"))
+    rate = ended.success_rate
+    length = (stats.until - stats.since) // timedelta(minutes=1)
+    minutes = [stats.since + timedelta(minutes=number) for number in range(length)]
+    counts = Counter(ended.by_error).most_common()
+    return {
+        **{status.value: ended.count(status) for status in TERMINAL},
+        "success_rate": None if rate is None else decimal_text(rate.quantize(Decimal("0.0001"))),
+        "per_minute": [
+            Minute(minute=minute, **{status.value: ended.by_minute.get((minute, status), 0) for status in TERMINAL})
+            for minute in minutes
+        ],
+        "time_to_confirm_ms": ended.time_to_confirm_ms,
+        "price_improvement_bps": ended.price_improvement_bps,
+        "failures": [Failures(error_code=code, count=count) for code, count in counts],
+    }
 
 
 PartState = Literal["ok", "unavailable"]

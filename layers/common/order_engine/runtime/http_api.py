@@ -24,6 +24,7 @@ from order_engine.contracts.responses import (
     OrderWithEvents,
     Problem,
     QuotedOrder,
+    Statistics,
 )
 from order_engine.domain.orders import SwapRequest
 from order_engine.runtime.http_pages import add_dashboard
@@ -35,6 +36,7 @@ from order_engine.service.check_health import CheckHealth
 from order_engine.service.ports import Clock, OrderFilter, Position
 from order_engine.service.quote_order import QuoteOrder
 from order_engine.service.read_orders import ReadOrders
+from order_engine.service.read_stats import ReadStats
 
 TITLE = "Order execution engine"
 SUBMIT_PATHS = ("/api/orders", "/api/orders/execute", "/orders/execute")
@@ -70,6 +72,7 @@ def create_app(parts: ApiParts) -> FastAPI:
     _add_quotes(app, parts.quote)
     _add_reading(app, parts.read)
     _add_config(app, parts)
+    _add_stats(app, parts.stats)
     _add_health(app, parts.health, parts.clock)
     _add_docs(app)
     add_dashboard(app, parts.dashboard, web_socket_url=parts.web_socket_url)
@@ -154,6 +157,13 @@ def _add_config(app: FastAPI, parts: ApiParts) -> None:
     async def get_config() -> ClientConfig:
         """What a client has to know to place orders here and to watch them."""
         return ClientConfig.of(parts.web_socket_url, venues=[venue.name for venue in parts.quote.venues()])
+
+
+def _add_stats(app: FastAPI, stats: ReadStats) -> None:
+    @app.get("/api/stats")
+    async def get_stats() -> Statistics:
+        """How the engine is doing; some seconds old. What hangs on a part that is away is null, and the part named."""
+        return Statistics.of(await stats())
 
 
 def _add_health(app: FastAPI, health: CheckHealth, clock: Clock) -> None:

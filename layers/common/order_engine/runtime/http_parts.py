@@ -10,6 +10,7 @@ from order_engine.service.check_health import CheckHealth
 from order_engine.service.ports import Clock
 from order_engine.service.quote_order import QuoteOrder
 from order_engine.service.read_orders import ReadOrders
+from order_engine.service.read_stats import ReadStats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +18,7 @@ class ApiParts:
     accept: AcceptOrder
     read: ReadOrders
     quote: QuoteOrder
+    stats: ReadStats
     health: CheckHealth
     clock: Clock
     dashboard: Dashboard

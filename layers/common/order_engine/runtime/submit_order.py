@@ -21,7 +21,6 @@ from order_engine.adapters.sqs import SqsOrderQueue, SqsQueueGauge, SqsStatusQue
 from order_engine.adapters.system import SystemClock, SystemRandomness
 from order_engine.contracts.responses import PROBLEM_JSON
 from order_engine.runtime.dashboard import Dashboard
-from order_engine.runtime.database import database_login
 from order_engine.runtime.faults import fault_plan
 from order_engine.runtime.http_parts import ApiParts
 from order_engine.runtime.metrics import EmfMetrics, measured
@@ -35,13 +34,6 @@ from order_engine.service.read_orders import ReadOrders
 from order_engine.service.read_stats import ReadStats
 
 
-_QUEUES = {
-    "orders": "ORDER_QUEUE_URL",
-    "statuses": "STATUS_QUEUE_URL",
-    "dead_letters": "ORDER_DEAD_LETTER_QUEUE_URL",
-}
-
-
 def compose(dashboard: Path, variables: Mapping[str, str] = os.environ) -> Callable[[Any, Any], Any]:
     """`dashboard` is the folder of its files."""
     configure_logging(variables)
@@ -50,7 +42,7 @@ def compose(dashboard: Path, variables: Mapping[str, str] = os.environ) -> Calla
     clock, randomness = SystemClock(), SystemRandomness()
     faults = fault_plan("submit_order", settings, dynamodb)
     orders = faults.wrap("orders", DynamoOrders(dynamodb, settings.text("ORDERS_TABLE")))
-    history = faults.wrap("history", PostgresHistory(settings.text("DATABASE_URL"), database_login(settings)))
+    history = faults.wrap("history", PostgresHistory(settings.text("DATABASE_URL")))
     seed, quote_delay_ms = settings.integer("MARKET_SEED"), settings.integer("QUOTE_DELAY_MS")
 
     @cache
@@ -61,10 +53,12 @@ def compose(dashboard: Path, variables: Mapping[str, str] = os.environ) -> Calla
 
         return [faults.wrap(f"venues.{venue.name}", venue) for venue in venues(Market(seed), clock, quote_delay_ms)]
 
-    gauges = {
-        name: faults.wrap(f"gauges.{name}", SqsQueueGauge(sqs, settings.text(variable)))
-        for name, variable in _QUEUES.items()
+    queues = {
+        "orders": settings.text("ORDER_QUEUE_URL"),
+        "statuses": settings.text("STATUS_QUEUE_URL"),
+        "dead_letters": settings.text("ORDER_DEAD_LETTER_QUEUE_URL"),
     }
+    gauges = {name: faults.wrap(f"gauges.{name}", SqsQueueGauge(sqs, url)) for name, url in queues.items()}
     accept = AcceptOrder(
         orders=orders,
         queue=faults.wrap("queue", SqsOrderQueue(sqs, settings.text("ORDER_QUEUE_URL"), randomness)),

@@ -14,6 +14,7 @@ from typing import Protocol
 from order_engine.domain.events import Event
 from order_engine.domain.orders import Order, Status
 from order_engine.domain.quotes import Quote, Swap
+from order_engine.domain.statistics import EndedOrders, QueueDepth
 from order_engine.domain.summaries import OrderSummary
 from order_engine.domain.transactions import Draft, Outcome, Transaction
 
@@ -204,9 +205,17 @@ class History(Protocol):
         """Newest first, strictly older than `before`."""
         ...
 
+    async def ended(self, since: datetime, until: datetime) -> EndedOrders:
+        """Statistics of the orders whose last event was at since <= time < until."""
+        ...
+
     async def check(self) -> None:
         """Raises `Unavailable` unless the database answers."""
         ...
+
+
+class QueueGauge(Protocol):
+    async def depth(self) -> QueueDepth: ...
 
 
 @dataclass(frozen=True, slots=True)
