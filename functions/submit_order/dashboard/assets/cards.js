@@ -12,6 +12,10 @@ import { quoteTable } from "./quotes.js";
 import { failures, outcome, steps } from "./story.js";
 
 const TICK_MS = 250;
+/** Of a frame, what changing cards may take. */
+const FRAME_MS = 8;
+/** More of them moving at once costs frames. */
+const MOST_PULSING = 12;
 const PIPELINE = ["pending", "routing", "building", "submitted", "confirmed", "failed", "expired"];
 const EMPTY = {
   all: "No orders yet. Place one with the ticket, or many in Engine.",
@@ -49,16 +53,25 @@ export function showCards(orders, load, openDetail) {
   );
 
   const flush = eachFrame(() => {
-    for (const orderId of changed) {
-      const order = orders.get(orderId);
-      const card = cards.get(orderId);
-      if (order && card) card.update(order);
-      else if (order) add(order);
-      else if (card) remove(card);
+    const end = performance.now() + FRAME_MS;
+    // What can be seen comes first; what does not fit into this frame comes in the next.
+    const visible = [...inView].map((card) => card.order.orderId).filter((orderId) => changed.has(orderId));
+    for (const orderId of new Set([...visible, ...changed])) {
+      changed.delete(orderId);
+      show(orderId);
+      if (performance.now() > end) break;
     }
-    changed.clear();
-    count();
+    if (changed.size) flush();
+    else count();
   });
+
+  function show(orderId) {
+    const order = orders.get(orderId);
+    const card = cards.get(orderId);
+    if (order && card) card.update(order);
+    else if (order) add(order);
+    else if (card) remove(card);
+  }
 
   function add(order) {
     const card = new Card(order, () => openDetail(order.orderId));
@@ -85,6 +98,7 @@ export function showCards(orders, load, openDetail) {
       setText(cell.lastChild, String(inStatus));
       setData(cell, "none", inStatus === 0);
     }
+    setData(list, "many", live > MOST_PULSING);
     setText(byId("live-count"), live ? String(live) : "");
     setText(byId("live-summary"), all.length ? `${live} live, ${all.length - live} finished` : "");
     setText(byId("cards-empty"), EMPTY[list.dataset.show]);

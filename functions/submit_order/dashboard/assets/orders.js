@@ -31,7 +31,6 @@ export class Orders {
   #orders = new Map();
   #own = new Set(ownOrders());
   #listeners = new Set();
-  #newest = "";
 
   /** @param {(order: Order | null, orderId: string) => void} listener told of every change; null when it was dropped */
   listen(listener) {
@@ -45,11 +44,6 @@ export class Orders {
 
   all() {
     return [...this.#orders.values()];
-  }
-
-  /** Whether an order of a list was seen before, or is older than what was. */
-  isKnown(summary) {
-    return this.#orders.has(summary.orderId) || summary.createdAt <= this.#newest;
   }
 
   /** The last sequence up to which all events are here. */
@@ -70,7 +64,6 @@ export class Orders {
     for (const summary of summaries) {
       const order = this.#orders.get(summary.orderId);
       if (order ? summary.sequence > order.sequence : this.#isWorthKeeping(summary)) this.#keep(summary, order);
-      if (summary.createdAt > this.#newest) this.#newest = summary.createdAt;
     }
     this.#prune();
   }

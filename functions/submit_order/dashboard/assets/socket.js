@@ -26,7 +26,9 @@ export class LiveSocket {
   #listener;
   /** Order ids, and whether the server has said that it watches them. */
   #watched = new Map();
-  #queue = [];
+  /** Ids of orders to subscribe to. */
+  #queue = new Set();
+  #drainTimer;
   #link = null;
   #next = null;
   #failures = 0;
@@ -84,7 +86,7 @@ export class LiveSocket {
     const old = this.#link;
     this.#link = link;
     this.#next = null;
-    this.#queue = [];
+    this.#queue.clear();
     for (const orderId of this.#watched.keys()) this.#watched.set(orderId, false);
     this.#subscribe([...this.#watched.keys()]);
     this.#listener.onState({ kind: "live" });
@@ -139,30 +141,27 @@ export class LiveSocket {
       const sequence = sequences[orderId];
       if (sequence > this.#listener.lastSequence(orderId)) behind.push(orderId);
       if (sequence === undefined && isAnswered) this.#listener.onDoubt(orderId);
-      if (sequence === undefined && !this.#queue.includes(orderId)) behind.push(orderId);
+      if (sequence === undefined && !this.#queue.has(orderId)) behind.push(orderId);
     }
     if (behind.length) this.#subscribe(behind);
   }
 
   /** A few at a time: each frame is an invocation of its own. */
   #subscribe(orderIds) {
-    const isIdle = this.#queue.length === 0;
-    this.#queue.push(...orderIds);
-    if (isIdle) this.#drain(this.#link);
+    for (const orderId of orderIds) this.#queue.add(orderId);
+    if (!this.#drainTimer) this.#drain();
   }
 
-  #drain(link) {
-    // Another connection starts its own queue, of everything.
-    if (!link || link !== this.#link) return;
-    for (const orderId of this.#queue.slice(0, SUBSCRIBE_BATCH)) {
+  #drain() {
+    this.#drainTimer = undefined;
+    // Without a connection they wait: the next one begins with everything.
+    if (!this.#link || this.#queue.size === 0) return;
+    for (const orderId of [...this.#queue].slice(0, SUBSCRIBE_BATCH)) {
+      this.#queue.delete(orderId);
       if (!this.#watched.has(orderId)) continue;
-      link.send({ action: "subscribe", orderId, after: this.#listener.lastSequence(orderId) });
+      this.#link.send({ action: "subscribe", orderId, after: this.#listener.lastSequence(orderId) });
     }
-    setTimeout(() => {
-      if (link !== this.#link) return;
-      this.#queue.splice(0, SUBSCRIBE_BATCH);
-      if (this.#queue.length) this.#drain(link);
-    }, SUBSCRIBE_BATCH_MS);
+    this.#drainTimer = setTimeout(() => this.#drain(), SUBSCRIBE_BATCH_MS);
   }
 }
 

@@ -57,17 +57,19 @@ export function watch(orders, url, settings, onState, onDiscovery) {
     }
   });
 
-  /** Page after page, until one ends with an order that was known. The first time, while there are live ones. */
-  async function findNew(isFirst) {
+  /** Page after page, down to where the last look began; the first time, while there are live ones. */
+  async function findNew() {
     let cursor = null;
+    let newest = reached;
     for (let page = 0; page < MOST_PAGES; page++) {
       const answer = await listOrders({ limit: PAGE, cursor });
-      const oldest = answer.orders.at(-1);
-      const isNews = oldest !== undefined && !orders.isKnown(oldest) && (!isFirst || answer.orders.some(isLive));
       orders.hear(answer.orders);
+      if (page === 0) newest = answer.orders[0]?.createdAt ?? reached;
       cursor = answer.nextCursor;
+      const isNews = answer.orders.some((order) => (reached ? order.createdAt > reached : isLive(order)));
       if (!cursor || !isNews) break;
     }
+    reached = newest;
   }
 
   /** Live orders however old, and own ones while no list is to be had. */
@@ -75,10 +77,11 @@ export function watch(orders, url, settings, onState, onDiscovery) {
     for (const status of LIVE) orders.hear((await listOrders({ status, limit: 100 })).orders);
   }
 
+  let reached = "";
   let isFirst = true;
   const discover = poll(async () => {
     try {
-      await findNew(isFirst);
+      await findNew();
       if (isFirst) await findOld();
       isFirst = false;
       onDiscovery(null);
