@@ -27,7 +27,7 @@ logs: .venv/local ## Follow what the functions of the running stack log
 	@$(VENV)/python -m local logs
 
 replay: .venv/local ## Give the running stack's failed orders a fresh set of attempts
-	@$(VENV)/python -m cli dlq replay
+	@$(VENV)/orders dlq replay
 
 test: .venv/dev ## Run all tests; ARGS are pytest's: make test ARGS="-k replay"
 	$(VENV)/python -m pytest $(ARGS)
@@ -69,7 +69,7 @@ migrate: .venv/local ## Apply the SQL migrations: make migrate DATABASE_URL=post
 	@PYTHONPATH=layers/common $(VENV)/python -m order_engine.runtime.migrate_database
 
 clean: ## Remove the virtual environment, caches, builds and the local order history
-	rm -rf .venv .local .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .local .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Two steps, as running the stack takes half of what checking it takes.

@@ -9,10 +9,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from cli.target import LOCAL_STACK as STACK
 from local.emulator import client
 from local.process import StackError
 from local.template import BUCKET, Rendered
+from order_client.cli.target import LOCAL_STACK as STACK
 
 _TEMPLATE = "template.json"
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from cli.dead_letters import chosen, dead_letters, replay
-from cli.target import find_target
 from local.stack import Stack
+from order_client.cli.aws import find_stack
+from order_client.cli.dead_letters import chosen, dead_letters, replay
+from order_client.cli.target import LOCAL_STACK, StackName
 from tests.e2e.clients import HAPPY_PATH, Client, Json, faults_left, inject, run, swaps_of, until
 
 POISON = "poison"
@@ -131,11 +132,11 @@ def test_three_failing_attempts_end_in_the_dead_letter_queue_and_a_replay_confir
 
 
 def has_replayed(stack: Stack, order_id: str) -> bool:
-    target = find_target(None, stack.directory / "endpoints.json")
-    with dead_letters(target) as letters:
+    aws = find_stack(StackName(LOCAL_STACK, stack.endpoints.region, stack.endpoints.aws))
+    with dead_letters(aws) as letters:
         found = chosen(letters, [order_id])
         for letter in found:
-            replay(target, letter)
+            replay(aws, letter)
     return bool(found)
 
 

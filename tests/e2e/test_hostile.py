@@ -9,6 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -21,9 +22,8 @@ from hypothesis import strategies as st
 from schemathesis.specs.openapi.checks import positive_data_acceptance, unsupported_method
 from typer.testing import CliRunner
 
-from cli import target
-from cli.__main__ import app
 from local.stack import Stack
+from order_client.cli.app import app
 from order_engine.adapters import items
 from order_engine.contracts.exact_json import MAX_BODY_BYTES
 from order_engine.service.accept_order import PUBLIC, order_id_under
@@ -31,6 +31,7 @@ from order_engine.service.follow_orders import MAX_SUBSCRIPTIONS
 from tests.builders import a_confirmed_order
 from tests.contract.test_queues import NO_MESSAGES, NO_ORDER_MESSAGES, NO_STATUS_MESSAGES
 from tests.e2e.clients import HAPPY_PATH, SELL_SOL, Client, Json, Watch, run
+from tests.e2e.commands import beside
 from tests.e2e.polling import poll
 from tests.e2e.stacks import running_stack
 from tests.functions.api import openapi_document
@@ -400,14 +401,15 @@ def test_poison_ends_among_the_dead_letters_soon_and_holds_up_nobody(
     assert_dead_letters(stack, "StatusDeadLetterQueueUrl", STATUS_POISON)
 
 
-def test_an_operator_can_list_and_replay_beside_any_poison(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(target.find_target, "__defaults__", (stack.directory / "endpoints.json",))
+def test_an_operator_can_list_and_replay_beside_any_poison(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(beside(stack, tmp_path))
     poison = [*ORDER_POISON, "[/bold] :boom:", *(order_message_of(f"../{mark}") for mark in ("?a=b", "\x1b[2J", "[/]"))]
     for body in poison:
         send(stack, "OrderDeadLetterQueueUrl", body)
-    operator = CliRunner(env={"COLUMNS": "200"})
     for command in (["dlq", "list"], ["dlq", "replay", "--dry-run"]):
-        result = operator.invoke(app, command)
+        result = CliRunner().invoke(app, command)
         assert result.exit_code == 0, result.exception
     assert_dead_letters(stack, "OrderDeadLetterQueueUrl", poison)
 

@@ -17,8 +17,8 @@ from uuid import uuid4
 
 import pytest
 
-from cli.target import LOCAL_STACK
 from local.stack import Stack
+from order_client.cli.target import LOCAL_STACK
 from order_engine.adapters import items
 from order_engine.domain.orders import Order, SwapRequest
 from order_engine.domain.quotes import Swap, SwapMode

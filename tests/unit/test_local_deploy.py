@@ -12,7 +12,6 @@ import pytest
 
 from local import deploy, template
 from local.__main__ import PARAMETERS, settings
-from local.demo import describe
 from local.process import StackError
 from local.stack import TEMPLATE
 from local.template import Rendered, check_parameters, render
@@ -131,35 +130,6 @@ def test_a_template_that_makes_no_sense_is_said_to(tmp_path: Path, text: str, co
 
     with pytest.raises(StackError, match=complaint):
         render(path, {})
-
-
-@pytest.mark.parametrize(
-    ("event", "line"),
-    [
-        ({"status": "routing", "message": "Comparing venues"}, "routing    Comparing venues"),
-        (
-            {"status": "building", "message": "Route chosen: raydium", "reason": "raydium gives more"},
-            "building   Route chosen: raydium; raydium gives more",
-        ),
-        (
-            {"status": "pending", "message": "Trying again", "error": "Reverted by raydium"},
-            "pending    Trying again; Reverted by raydium",
-        ),
-        (
-            {
-                "status": "confirmed",
-                "message": "Swapped on raydium",
-                "amountIn": "1.5",
-                "amountOut": "224.9",
-                "executedPrice": "149.93",
-                "txHash": "5JF7",
-            },
-            "confirmed  Swapped on raydium; 224.9 for 1.5, price 149.93; transaction 5JF7",
-        ),
-    ],
-)
-def test_a_status_is_one_line_to_read(event: dict[str, Any], line: str) -> None:
-    assert describe(event) == line
 
 
 class FailingCloudFormation:

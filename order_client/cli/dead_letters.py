@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from cli.target import Target
+from order_client.cli.aws import Aws, in_a_sentence
 
 # Long enough to look at a full queue, short enough to have it back soon after a command that was killed.
 _HELD_SECONDS = 120
@@ -29,17 +29,21 @@ class DeadLetter:
 
 
 @contextmanager
-def dead_letters(target: Target) -> Iterator[list[DeadLetter]]:
-    """All of them, oldest first, held while the context lasts. What is not deleted by then goes back."""
-    sqs, url = target.client("sqs"), target.outputs["OrderDeadLetterQueueUrl"]
+def dead_letters(aws: Aws) -> Iterator[list[DeadLetter]]:
+    """All of them, oldest first, held while the context lasts. What is not deleted by then goes back.
+
+    Raises `NoTarget` when the queue cannot be asked.
+    """
+    sqs, url = aws.client("sqs"), aws.outputs["OrderDeadLetterQueueUrl"]
     found: list[DeadLetter] = []
-    try:
-        while messages := _receive(sqs, url):
-            found += map(_dead_letter, messages)
-        yield sorted(found, key=lambda letter: letter.sent_at)
-    finally:
-        for letter in found:
-            _give_back(sqs, url, letter)
+    with in_a_sentence("The dead letters cannot be asked for"):
+        try:
+            while messages := _receive(sqs, url):
+                found += map(_dead_letter, messages)
+            yield sorted(found, key=lambda letter: letter.sent_at)
+        finally:
+            for letter in found:
+                _give_back(sqs, url, letter)
 
 
 def chosen(letters: list[DeadLetter], order_ids: Collection[str]) -> list[DeadLetter]:
@@ -47,11 +51,11 @@ def chosen(letters: list[DeadLetter], order_ids: Collection[str]) -> list[DeadLe
     return [letter for letter in letters if letter.order_id and (not order_ids or letter.order_id in order_ids)]
 
 
-def replay(target: Target, letter: DeadLetter) -> None:
+def replay(aws: Aws, letter: DeadLetter) -> None:
     """Sent before it is deleted: replaying twice is harmless, losing is not."""
-    sqs = target.client("sqs")
-    sqs.send_message(QueueUrl=target.outputs["OrderQueueUrl"], MessageBody=letter.body)
-    sqs.delete_message(QueueUrl=target.outputs["OrderDeadLetterQueueUrl"], ReceiptHandle=letter.receipt)
+    sqs = aws.client("sqs")
+    sqs.send_message(QueueUrl=aws.outputs["OrderQueueUrl"], MessageBody=letter.body)
+    sqs.delete_message(QueueUrl=aws.outputs["OrderDeadLetterQueueUrl"], ReceiptHandle=letter.receipt)
 
 
 def _receive(sqs: Any, url: str) -> list[dict[str, Any]]:

@@ -1,1 +1,0 @@
-"""Commands for operators, against the local stack or one on AWS."""
