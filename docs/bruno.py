@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Iterator
 from http import HTTPStatus
-from itertools import count
 from typing import Any
 from urllib.parse import urlencode
 
@@ -28,7 +27,8 @@ ENVIRONMENTS = {
 """Base URLs of the HTTP API and of the WebSocket."""
 
 _ABOUT = """\
-Choose the environment `local` for what `make run` starts, or put the outputs of a deployed stack into `aws`.
+Choose the environment `local` for what `make run` starts, or put the outputs of a deployed stack into `aws`. The folder
+`http` also runs from the command line: `bru run http --env local`.
 
 Requests that place an order keep its id in `orderId`, which the others use. Each has a new idempotency key; put one of
 your own there to see that the same request under the same key gets the first answer again.
@@ -52,10 +52,13 @@ def collection(openapi: Document, asyncapi: Document) -> dict[str, Document]:
         known = {"baseUrl": base_url, "wsUrl": ws_url, "orderId": _story(asyncapi)["orderId"][0]}
         variables = [{"name": variable, "value": value} for variable, value in known.items()]
         files[f"environments/{name}.yml"] = {"name": name, "variables": variables}
-    number = count(1)
-    for request in (*_http_requests(openapi, asyncapi), *_socket_requests(asyncapi)):
-        request["info"]["seq"] = next(number)
-        files[f"{_slug(request['info']['name'])}.yml"] = request
+    # Apart, as Bruno's command line runs HTTP requests only: `bru run http --env local`.
+    folders = {"http": _http_requests(openapi, asyncapi), "websocket": _socket_requests(asyncapi)}
+    for place, (folder, requests) in enumerate(folders.items(), start=1):
+        files[f"{folder}/folder.yml"] = {"info": {"name": folder, "type": "folder", "seq": place}}
+        for number, request in enumerate(requests, start=1):
+            request["info"]["seq"] = number
+            files[f"{folder}/{_slug(request['info']['name'])}.yml"] = request
     return files
 
 
@@ -146,7 +149,7 @@ def _story(asyncapi: Document) -> dict[str, list[Any]]:
             said.setdefault(name, []).insert(0, value)
     events = [payload for payload in payloads if "progress" in payload]
     said["events"] = [events]
-    said["attempts"] = [events[-1]["attempt"]]
+    said["attempts"], said["price"] = [events[-1]["attempt"]], [events[-1]["executedPrice"]]
     said["createdAt"], said["updatedAt"] = [events[0]["timestamp"]], [events[-1]["timestamp"]]
     for name in ("requestId", "retryable"):
         said[name] = [_payload(asyncapi, "error")[name]]

@@ -338,6 +338,6 @@ def test_every_environment_knows_all_variables_of_the_requests() -> None:
 
 def collected(kind: str) -> list[dict[str, Any]]:
     """The collection's requests of this kind, in their order."""
-    files = [yaml.safe_load(path.read_text()) for path in (DOCS / COLLECTION).glob("*.yml")]
-    requests = [file for file in files if file["info"].get("type") == kind]
+    files = [yaml.safe_load(path.read_text()) for path in (DOCS / COLLECTION).glob("*/*.yml")]
+    requests = [file for file in files if file.get("info", {}).get("type") == kind]
     return sorted(requests, key=lambda request: int(request["info"]["seq"]))
