@@ -11,7 +11,7 @@ ARCHITECTURE ?= x86_64
 export ARCHITECTURE
 
 .DEFAULT_GOAL := help
-.PHONY: help run logs replay test soak bench docs check format build lock sbom audit migrate clean
+.PHONY: help run logs replay test soak bench docs check format build lock sbom audit sam-local sam-env migrate clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,12 @@ logs: .venv/local ## Follow what the functions of the running stack log
 
 replay: .venv/local ## Give the running stack's failed orders a fresh set of attempts
 	@$(VENV)/orders dlq replay
+
+sam-local: .venv/dev ## Serve the HTTP API on port 3000 from Lambda's containers (needs Docker), the rest as make run
+	@$(VENV)/python -m local.sam_local serve
+
+sam-env: .venv/dev ## Let containers of a sam local of your own reach the stack of make run, and say how
+	@$(VENV)/python -m local.sam_local env
 
 test: .venv/dev ## Run all tests; ARGS are pytest's: make test ARGS="-k replay"
 	$(VENV)/python -m pytest $(ARGS)
@@ -59,8 +65,9 @@ lock: .venv/release ## Pin what the layer needs, with hashes, after a change of 
 	cd layers/common && $(abspath $(VENV))/uv pip compile --quiet --python-version 3.13 --python-platform linux \
 		--generate-hashes --no-annotate --custom-compile-command "make lock" requirements.in --output-file requirements.txt
 
-sbom: .venv/release ## List what the layer is made of, as CycloneDX: sbom.json
-	$(VENV)/cyclonedx-py requirements --output-file sbom.json layers/common/requirements.txt
+sbom: .venv/release ## List what the layer is made of, as CycloneDX: .local/sbom.json
+	@mkdir -p .local
+	$(VENV)/cyclonedx-py requirements --output-file .local/sbom.json layers/common/requirements.txt
 
 audit: .venv/release ## Look for known vulnerabilities of what the layer is made of
 	$(VENV)/pip-audit --strict --require-hashes --disable-pip --requirement layers/common/requirements.txt

@@ -70,7 +70,7 @@ def run() -> int:
 
 
 def logs() -> int:
-    endpoints = _running_stack()
+    endpoints = running_stack()
     try:
         for line in follow(endpoints):
             print(line, flush=True)
@@ -81,9 +81,9 @@ def logs() -> int:
     return 0
 
 
-def _running_stack() -> Endpoints:
+def running_stack(directory: Path = DIRECTORY) -> Endpoints:
     try:
-        return Endpoints(**json.loads((DIRECTORY / "endpoints.json").read_text()))
+        return Endpoints(**json.loads((directory / "endpoints.json").read_text()))
     except FileNotFoundError:
         raise StackError(
             "No stack is running; `make run` starts one. The last one's log is .local/emulator.log"
@@ -94,7 +94,17 @@ def settings(variables: Mapping[str, str]) -> StackSettings:
     """Variables that are missing or empty leave the default. Raises `StackError` naming a port that is none."""
     parameters = {name: variables[setting] for setting, name in PARAMETERS.items() if variables.get(setting)}
     directory = Path(variables.get("LOCAL_DIRECTORY") or DIRECTORY)
-    return StackSettings(directory, parameters, _port(variables, "PORT"), _port(variables, "POSTGRES_PORT"))
+    return StackSettings(directory, parameters, port(variables, "PORT"), port(variables, "POSTGRES_PORT"))
+
+
+def port(variables: Mapping[str, str], name: str) -> int | None:
+    """Raises `StackError` for what is no port."""
+    text = variables.get(name)
+    if not text:
+        return None
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise StackError(f"{name} is {text!r}, but must be a port number")
+    return int(text)
 
 
 def report(line: str) -> None:
@@ -121,15 +131,6 @@ Watch it, with the orderId of the answer (or place it by connecting, with ?token
 
 `make logs` in another window follows the functions' logs.
 """
-
-
-def _port(variables: Mapping[str, str], name: str) -> int | None:
-    text = variables.get(name)
-    if not text:
-        return None
-    if not text.isdecimal() or not 0 < int(text) < 65536:
-        raise StackError(f"{name} is {text!r}, but must be a port number")
-    return int(text)
 
 
 def _stay(stack: Stack) -> None:

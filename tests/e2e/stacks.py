@@ -12,10 +12,10 @@ from local.stack import PROJECT, Stack, StackSettings
 
 
 @contextmanager
-def running_stack(name: str, parameters: Mapping[str, str]) -> Iterator[Stack]:
+def running_stack(name: str, parameters: Mapping[str, str], *, enforce_iam: bool = True) -> Iterator[Stack]:
     """Its functions may do what their roles allow and nothing else, as on AWS."""
     directory = PROJECT / ".local" / f"{name}-{os.getpid()}"
-    settings = StackSettings(directory, parameters, free_port(), free_port(), enforce_iam=True)
+    settings = StackSettings(directory, parameters, free_port(), free_port(), enforce_iam=enforce_iam)
     try:
         with Stack(settings) as running:
             yield running
