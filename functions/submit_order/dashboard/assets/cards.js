@@ -171,7 +171,7 @@ class Card {
     ]);
     this.quotes.hidden = !building;
     const failed = failures(order);
-    this.showAttempts(failed, summary);
+    this.showAttempts(failed, summary, found.retryAt);
     renew(this.facts, `${order.sequence}/${order.events.length}`, () => facts(factsOf(order, found)));
     renew(this.transaction, found.transaction, () =>
       found.transaction
@@ -181,10 +181,10 @@ class Card {
     this.tick();
   }
 
-  showAttempts(failed, summary) {
+  showAttempts(failed, summary, retryAt) {
     // Without events, the summary still knows the last error.
     const known = failed.length || !summary.error ? failed : [{ ...summary, attempt: summary.attempts }];
-    renew(this.attempts, `${known.length}/${failed.length}`, () => known.map(attempt));
+    renew(this.attempts, `${known.length}/${failed.length}/${retryAt}`, () => known.map(attempt));
   }
 
   /** Moves the times. */

@@ -14,9 +14,10 @@ export function showLoad(orders, ticket) {
   const buttons = [...document.querySelectorAll("[data-orders]")];
   let run = null;
 
-  orders.listen((order, orderId) => {
-    if (order && !isLive(order) && run?.open.delete(orderId)) run[order.status] = (run[order.status] ?? 0) + 1;
-  });
+  function settle(order) {
+    if (order && !isLive(order) && run?.open.delete(order.orderId)) run[order.status] += 1;
+  }
+  orders.listen(settle);
 
   async function start(count) {
     const { order, errors } = ticket.read();
@@ -24,7 +25,7 @@ export function showLoad(orders, ticket) {
       ticket.showErrors(errors, { isFinal: true });
       return say("The ticket has an error; correct it first.");
     }
-    run = { count, open: new Set(), accepted: 0, refused: 0, confirmed: 0, failed: 0, expired: 0, isStopped: false, began: performance.now() };
+    run = { count, open: new Set(), accepted: 0, refused: 0, confirmed: 0, failed: 0, expired: 0, canceled: 0, isStopped: false, began: performance.now() };
     setRunning(true);
     say(`Placing ${count} orders…`);
     const timer = setInterval(() => draw(run), TICK_MS);
@@ -46,6 +47,7 @@ export function showLoad(orders, ticket) {
       run.accepted += 1;
       run.open.add(accepted.orderId);
       orders.placed(order, accepted);
+      settle(orders.get(accepted.orderId));
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
       run.refused += 1;

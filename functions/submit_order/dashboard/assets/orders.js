@@ -56,7 +56,13 @@ export class Orders {
     this.#own.add(accepted.orderId);
     rememberOwn(accepted.orderId);
     const { orderId, timestamp } = accepted;
-    this.hear([{ ...request, ...accepted, orderId, createdAt: timestamp, updatedAt: timestamp, attempts: 0 }]);
+    this.hear([{ ...request, ...accepted, createdAt: timestamp, updatedAt: timestamp, attempts: 0 }]);
+    const order = this.#orders.get(orderId);
+    // A list may have been faster than the answer.
+    if (order && !order.isOwn) {
+      order.isOwn = true;
+      this.#tell(order, orderId);
+    }
   }
 
   /** Orders as a list shows them. Finished ones beyond the newest are left to the history. */

@@ -11,42 +11,51 @@ const DEBOUNCE_MS = 300;
 /** @param {import("./ticket.js").Ticket} ticket */
 export function showQuotes(ticket, settings) {
   let superseded = new AbortController();
+  let shown = null;
 
   async function refresh() {
     superseded.abort();
-    if (ticket.isBusy) return;
+    if (ticket.isPlacing) return;
     const { order, errors } = ticket.read();
-    if (Object.keys(errors).length) return show(null, "");
+    if (Object.keys(errors).length) return answer(null, "", "Fill in the ticket for a quote.");
     superseded = new AbortController();
     const { signal } = superseded;
     try {
-      show(await getQuote(order, signal), "");
+      answer(await getQuote(order, signal), "");
     } catch (problem) {
       if (signal.aborted) return;
       if (!(problem instanceof Problem)) throw problem;
       const { fields, rest } = ticket.sort(problem);
       ticket.showErrors(fields);
-      show(null, rest);
+      answer(null, rest);
       if (problem.retryable) throw problem;
     }
+  }
+
+  function answer(quote, error, hint = "") {
+    shown = quote;
+    byId("quote").setAttribute("aria-busy", "false");
+    setText(byId("quote-error"), error);
+    renew(byId("quote-answer"), quote ?? `${hint}${error}`, () => (quote ? summary(quote) : [hint && el("p", { class: "empty" }, hint)]));
   }
 
   const now = poll(refresh, settings.quoteSeconds);
   const soon = debounce(now, DEBOUNCE_MS);
   ticket.onChange(() => {
     superseded.abort();
+    const { order } = ticket.read();
+    // Of another swap, no number may stay.
+    if (shown && ["tokenIn", "tokenOut", "swapMode"].some((name) => shown[name] !== order[name])) {
+      answer(null, "", "Asking the venues…");
+    }
     byId("quote").setAttribute("aria-busy", "true");
     soon();
   });
 }
 
-function show(quote, error) {
-  byId("quote").setAttribute("aria-busy", "false");
-  setText(byId("quote-error"), error);
-  const node = byId("quote-answer");
-  if (!quote) return renew(node, error, () => [!error && el("p", { class: "empty" }, "Fill in the ticket for a quote.")]);
+function summary(quote) {
   const side = openSide(quote);
-  renew(node, quote, () => [
+  return [
     el(
       "p",
       { class: "headline" },
@@ -67,7 +76,7 @@ function show(quote, error) {
         ["Route", route(quote.route)],
       ]),
     ),
-  ]);
+  ];
 }
 
 /** "wSOL → USDC on meteora (wSOL-USDC)", for each leg. */

@@ -1,6 +1,6 @@
 /** Every venue's answer to a swap, side by side: in the ticket, on cards and in the audit trail. */
 
-import { bpsBetween, compare } from "./decimal.js";
+import { bpsBetween, compare, significant } from "./decimal.js";
 import { el } from "./dom.js";
 import { amount, openSide } from "./format.js";
 
@@ -40,12 +40,13 @@ function heading(name, unit) {
 function row(quote, side, best, dex) {
   const isChosen = dex?.split("+").includes(quote.dex);
   const behind = quote[side.field] === best ? "best" : bpsBetween(best, quote[side.field]);
-  const cells = [amount(quote[side.field]), amount(quote.fee), quote.priceImpactBps, behind];
+  const fee = el("span", { title: quote.fee }, amount(significant(quote.fee, 3)));
+  const cells = [amount(quote[side.field]), fee, quote.priceImpactBps, behind];
   return el(
     "tr",
     { class: isChosen ? "chosen" : null },
     el("th", { scope: "row" }, quote.dex, isChosen && el("span", { class: "hidden" }, " (chosen)")),
-    ...cells.map((text) => el("td", { class: "number" }, text)),
+    ...cells.map((cell) => el("td", { class: "number" }, cell)),
   );
 }
 

@@ -19,6 +19,7 @@ export class Ticket {
   #config;
   #onPlaced;
   #onChange = () => {};
+  #isPlacing = false;
   #isBusy = false;
   /** The order that was last sent and its key, until it is known to be accepted or refused. */
   #intent = null;
@@ -43,8 +44,9 @@ export class Ticket {
     this.#label();
   }
 
-  get isBusy() {
-    return this.#isBusy;
+  /** While an order is on its way to the engine. */
+  get isPlacing() {
+    return this.#isPlacing;
   }
 
   /** @param {() => void} listener called after every change of what the ticket asks for */
@@ -138,6 +140,7 @@ export class Ticket {
     this.showErrors(errors, { isFinal: true });
     if (Object.keys(errors).length) return this.#say("");
     this.#setBusy(true);
+    this.#isPlacing = true;
     this.#say("Placing the order…");
     const intent = this.#intentOf(order);
     try {
@@ -148,6 +151,8 @@ export class Ticket {
     } catch (problem) {
       this.#refused(problem);
     }
+    this.#isPlacing = false;
+    this.#onChange();
     setTimeout(() => this.#setBusy(false), REST_MS);
   }
 

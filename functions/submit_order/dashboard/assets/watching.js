@@ -10,7 +10,7 @@ const LIVE = ["pending", "routing", "building", "submitted"];
 const PAGE = 50;
 const MOST_PAGES = 10;
 const MOST_ASKED = 40;
-/** Own orders that are looked for by id, should the list not have them (it has none while the history is away). */
+/** Of the newest own orders that are looked for by id, should the list not have them (it has none while the history is away). */
 const MOST_OWN_SOUGHT = 20;
 
 /**
@@ -87,8 +87,8 @@ export function watch(orders, url, settings, onState, onDiscovery) {
       onDiscovery(null);
     } catch (problem) {
       onDiscovery(problem);
-      const sought = ownOrders().filter((orderId) => !orders.get(orderId) && !missing.has(orderId));
-      await Promise.all(sought.slice(0, MOST_OWN_SOUGHT).map(load));
+      const sought = ownOrders().slice(0, MOST_OWN_SOUGHT);
+      await Promise.all(sought.filter((orderId) => !orders.get(orderId) && !missing.has(orderId)).map(load));
       throw problem;
     }
   }, settings.discoverySeconds);
