@@ -37,6 +37,22 @@ your own there to see that the same request under the same key gets the first an
 # Whose frames are examples of what the fields of an answer hold, where its own schema has none; the last one first.
 _STORY = ("submit", "accepted", "pending", "routing", "building", "submitted", "confirmed")
 
+# An hour's statistics, with one of its minutes.
+_HOUR: Document = {
+    "from": "2026-11-21T14:47:00.000Z",
+    "to": "2026-11-21T15:47:00.000Z",
+    "confirmed": 59,
+    "failed": 1,
+    "expired": 0,
+    "successRate": "0.9833",
+    "perMinute": [{"minute": "2026-11-21T15:46:00.000Z", "confirmed": 59, "failed": 1, "expired": 0}],
+    "timeToConfirmMs": {"p50": 2574, "p95": 3391},
+    "priceImprovementBps": {"p50": "21.07", "p95": "44.6"},
+    "failures": [{"errorCode": "ATTEMPTS_EXHAUSTED", "count": 1}],
+    "queues": {name: {"waiting": 0, "inFlight": 0, "delayed": 0} for name in ("orders", "statuses", "deadLetters")},
+    "unavailable": [],
+}
+
 
 def collection(openapi: Document, asyncapi: Document) -> dict[str, Document]:
     """Every file of the collection, by its path in it."""
@@ -153,6 +169,8 @@ def _story(asyncapi: Document) -> dict[str, list[Any]]:
     said["createdAt"], said["updatedAt"] = [events[0]["timestamp"]], [events[-1]["timestamp"]]
     for name in ("requestId", "retryable"):
         said[name] = [_payload(asyncapi, "error")[name]]
+    for name, value in _HOUR.items():
+        said.setdefault(name, []).append(value)
     return said
 
 

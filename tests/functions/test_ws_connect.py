@@ -15,6 +15,7 @@ from order_engine.runtime.ws_connect import SocketApi
 from order_engine.service.accept_order import AcceptOrder
 from order_engine.service.follow_orders import MAX_SUBSCRIPTIONS, FollowOrders
 from order_engine.service.ports import Frame, Replay, Subscription
+from tests.documents.documents import message_of_server
 from tests.fakes import (
     NOON,
     CountingRandomness,
@@ -32,6 +33,8 @@ ORDER = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "1.5"}
 
 @dataclass
 class Gateway:
+    """Every frame that is sent, now or by the status queue, is held against the document of the WebSocket."""
+
     orders: InMemoryOrders = field(default_factory=InMemoryOrders)
     queue: RecordingOrderQueue = field(default_factory=RecordingOrderQueue)
     statuses: RecordingStatusQueue = field(default_factory=RecordingStatusQueue)
@@ -69,7 +72,11 @@ class Gateway:
 
     def _handle(self, event_type: str, **more: object) -> int:
         context = {"connectionId": "socket", "eventType": event_type, "requestId": "request"}
-        return asyncio.run(self.api.handle({"requestContext": context, **more}))["statusCode"]
+        answer = asyncio.run(self.api.handle({"requestContext": context, **more}))
+        waiting = [message.body for message in self.statuses.messages if isinstance(message, Frame)]
+        for frame in [*self.sockets.frames.get("socket", []), *waiting]:
+            message_of_server(frame)
+        return answer["statusCode"]
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from order_engine.domain.events import Event, limit_fact
 from order_engine.domain.orders import Order, Status, SwapRequest
 from order_engine.domain.transactions import Landed
 from tests.builders import BUY_SOL, SELL_SOL
+from tests.documents.documents import message_of_server
 from tests.fakes import NOON, lands_at_its_limit, reverts
 from tests.simulation import CLIENT, USER, Fault, World
 
@@ -283,6 +284,7 @@ class Engine(RuleBasedStateMachine):
         self.notify_all()
         self.everything_holds()
         self.everyone_knows_everything()
+        self.every_frame_is_documented()
 
     def deliver_all(self) -> None:
         for _ in range(300):
@@ -332,6 +334,11 @@ class Engine(RuleBasedStateMachine):
             assert order.is_settled
             assert list(self.world.history.events[order_id].values()) == list(order.events)
             assert self.world.history.orders[order_id].status == order.status
+
+    def every_frame_is_documented(self) -> None:
+        for frames in self.world.sockets.frames.values():
+            for frame in frames:
+                assert message_of_server(frame) == frame.get("status", "error")
 
     def everyone_knows_everything(self) -> None:
         for order in self.world.orders.stored.values():
