@@ -7,5 +7,5 @@ from pathlib import Path
 from order_engine.runtime.snapshot import prepare_for_snapshot
 from order_engine.runtime.submit_order import compose
 
-handler = compose(Path(__file__).with_name("dashboard"))
+handler = compose(Path(__file__).parent)
 prepare_for_snapshot("order_engine.adapters.database", "order_engine.adapters.venues")

@@ -17,8 +17,8 @@ import jsonschema  # type: ignore[import-untyped]
 
 from order_engine.adapters.market import Market
 from order_engine.adapters.venues import venues
-from order_engine.runtime.dashboard import Dashboard
 from order_engine.runtime.http_parts import ApiParts
+from order_engine.runtime.sites import dashboard, documentation
 from order_engine.runtime.submit_order import compose_api
 from order_engine.service.accept_order import AcceptOrder
 from order_engine.service.check_health import CheckHealth
@@ -36,7 +36,8 @@ from tests.fakes import (
     RecordingStatusQueue,
 )
 
-DASHBOARD = Path(__file__).parents[2] / "functions" / "submit_order" / "dashboard"
+FOLDER = Path(__file__).parents[2] / "functions" / "submit_order"
+DASHBOARD = FOLDER / "dashboard"
 WEB_SOCKET_URL = "wss://def456.execute-api.eu-west-1.amazonaws.com/live"
 
 QUEUES = ("orders", "statuses", "dead_letters")
@@ -93,7 +94,8 @@ class Api:
                 stats=ReadStats(orders=orders, history=self.history, queues=self.gauges, clock=self.clock),
                 health=CheckHealth(orders=orders, history=self.history),
                 clock=self.clock,
-                dashboard=Dashboard(self.dashboard),
+                dashboard=dashboard(self.dashboard),
+                documentation=documentation(FOLDER / "docs"),
                 web_socket_url=WEB_SOCKET_URL,
             )
         )
@@ -135,7 +137,7 @@ class Api:
             assert answer.json["instance"] == path
         operation = self._operation(method, path)
         if operation is None:
-            assert answer.status in (404, 405) or path in PAGES or path.startswith("/assets/")
+            assert answer.status in (404, 405) or path in PAGES or path.startswith(("/assets/", "/docs/"))
             return
         documented = operation["responses"][str(answer.status)]["content"][answer.headers["content-type"]]
         self._validate(documented["schema"], answer.json)

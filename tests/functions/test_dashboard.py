@@ -1,9 +1,11 @@
-"""The dashboard's files as API Gateway gets them from the handler."""
+"""Pages and their files as API Gateway gets them from the handler: the dashboard and the documentation."""
 
 from __future__ import annotations
 
 import base64
 import gzip
+import re
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +162,31 @@ def test_no_file_is_read_before_it_is_asked_for(tmp_path: Path) -> None:
     (tmp_path / "later").mkdir()
     (tmp_path / "later" / "index.html").write_text(PAGE)
     assert api.get("/").text == PAGE
+
+
+SWAGGER_UI = {
+    "swagger-ui-bundle.js": "e6a898692f2d768e807c3ba4626068a69a2c5dd960dd6c76f3e4d3a3de180af2",
+    "swagger-ui.css": "5ed08757e53da3e026d6cbecc61fe5d43585c9560b302d534ad56692519a273d",
+}
+"""SHA-256 of the files in swagger-ui-dist 5.35.0."""
+
+
+def test_the_documentation_is_shown_by_a_pinned_swagger_ui_of_our_own_and_loads_nothing_from_elsewhere() -> None:
+    api = Api()
+    page = api.get("/docs")
+    assert set(page.headers["content-security-policy"].split("; ")) == STRICT
+    assert not re.findall(r'(?:src|href)="(?:https?:)?//', page.text)
+    assert {f'"docs/{name}"' for name in SWAGGER_UI} <= set(re.findall(r'"docs/[^"]+"', page.text))
+    for name, digest in SWAGGER_UI.items():
+        plain, packed = api.get(f"/docs/{name}"), raw(api, f"/docs/{name}")
+        assert sha256(plain.text.encode()).hexdigest() == digest
+        assert packed["headers"]["content-encoding"] == "gzip"
+        assert gzip.decompress(base64.b64decode(packed["body"])).decode() == plain.text
+        assert packed["headers"]["content-type"] == plain.headers["content-type"]
+        # An invocation's answer may have 6 MB.
+        assert len(packed["body"]) < 1_000_000
+    for name in ("index.html", "LICENSE", "NOTICE", "swagger-ui.css.gz", "..%2fapp.py"):
+        assert api.get(f"/docs/{name}").status == 404, name
 
 
 def test_a_stack_without_a_dashboard_says_so(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from order_engine.runtime.submit_order import compose
 from tests.builders import a_confirmed_order, a_failed_order, an_order, claim, confirm
 from tests.contract.test_orders import TABLE, create_table
 from tests.fakes import NOON, InMemoryHistory, InMemoryOrders, RecordingOrderQueue, SentOrder
-from tests.functions.api import DASHBOARD, JSON, Api, http_event, invoke, openapi_document
+from tests.functions.api import FOLDER, JSON, Api, http_event, invoke, openapi_document
 
 ORDER = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "1.5"}
 AN_ID = "0a0b0c0d-0000-4000-8000-000000000001"
@@ -523,7 +523,8 @@ def test_a_bug_is_answered_without_its_text_and_logged_with_the_request_id(caplo
 def test_the_documentation_page_finds_its_document_below_any_path() -> None:
     answer = Api().get("/docs")
     assert answer.status == 200
-    assert "url: 'openapi.json'" in answer.text
+    assert 'src="docs/show.js"' in answer.text
+    assert 'url: "openapi.json"' in Api().get("/docs/show.js").text
 
 
 def test_the_document_lists_every_route_and_its_own_examples_are_accepted() -> None:
@@ -550,7 +551,7 @@ def test_the_composed_function_stores_the_order_and_sends_it_to_both_queues(aws_
         orders = sqs.create_queue(QueueName="orders")["QueueUrl"]
         statuses = sqs.create_queue(QueueName="statuses.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
         handler = compose(
-            DASHBOARD,
+            FOLDER,
             {
                 "ORDERS_TABLE": TABLE,
                 "ORDER_QUEUE_URL": orders,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Header, Query, Request, Response
-from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse
 from pydantic.json_schema import models_json_schema
 
 from order_engine.contracts.exact_json import parse_json
@@ -27,7 +25,7 @@ from order_engine.contracts.responses import (
     Statistics,
 )
 from order_engine.domain.orders import SwapRequest
-from order_engine.runtime.http_pages import add_dashboard
+from order_engine.runtime.http_pages import add_site
 from order_engine.runtime.http_parts import ApiParts
 from order_engine.runtime.http_problems import answer_errors
 from order_engine.runtime.telemetry import log_also_about
@@ -74,8 +72,8 @@ def create_app(parts: ApiParts) -> FastAPI:
     _add_config(app, parts)
     _add_stats(app, parts.stats)
     _add_health(app, parts.health, parts.clock)
-    _add_docs(app)
-    add_dashboard(app, parts.dashboard, web_socket_url=parts.web_socket_url)
+    add_site(app, parts.dashboard, page="/", assets="/assets", web_socket_url=parts.web_socket_url)
+    add_site(app, parts.documentation, page="/docs", assets="/docs", web_socket_url=parts.web_socket_url)
     return app
 
 
@@ -176,12 +174,6 @@ def _add_health(app: FastAPI, health: CheckHealth, clock: Clock) -> None:
             timestamp=clock.now(),
             parts={name: "ok" if is_well else "unavailable" for name, is_well in parts.items()},
         )
-
-
-def _add_docs(app: FastAPI) -> None:
-    @app.get("/docs", include_in_schema=False)
-    async def docs() -> HTMLResponse:
-        return get_swagger_ui_html(openapi_url="openapi.json", title=TITLE)
 
 
 async def _order_in_body(request: Request) -> SwapRequest:

@@ -1,4 +1,4 @@
-"""What browsers load: the dashboard, held to itself by its headers."""
+"""What browsers load: pages that their headers hold to this API."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from order_engine.runtime.dashboard import Asset, Dashboard, Encoded
+from order_engine.runtime.sites import Asset, Encoded, Site
 
 _SAFE = {
     "X-Content-Type-Options": "nosniff",
@@ -20,8 +20,10 @@ _SAFE = {
 }
 
 
-def add_dashboard(app: FastAPI, dashboard: Dashboard, *, web_socket_url: str) -> None:
-    """`/` and `/assets/{name}`. The page's own URLs are relative: it may lie below a stage or a domain's path."""
+def add_site(app: FastAPI, site: Site, *, page: str, assets: str, web_socket_url: str) -> None:
+    """The page at one path and its files below another. The page's own URLs are relative: all of it may lie below a
+    stage or a domain's path.
+    """
     # Names carry no version, and a new page with an old script would break: so every load asks, and mostly gets a 304.
     headers = {
         **_SAFE,
@@ -30,14 +32,14 @@ def add_dashboard(app: FastAPI, dashboard: Dashboard, *, web_socket_url: str) ->
         "Vary": "Accept-Encoding",
     }
 
-    async def page(request: Request) -> Response:
-        return _answer(request, dashboard.page, headers)
+    async def get_page(request: Request) -> Response:
+        return _answer(request, site.page, headers)
 
-    async def asset(request: Request) -> Response:
-        return _answer(request, dashboard.asset(request.path_params["name"]), headers)
+    async def get_asset(request: Request) -> Response:
+        return _answer(request, site.asset(request.path_params["name"]), headers)
 
-    app.add_route("/", page, include_in_schema=False)
-    app.add_route("/assets/{name}", asset, include_in_schema=False)
+    app.add_route(page, get_page, include_in_schema=False)
+    app.add_route(f"{assets}/{{name}}", get_asset, include_in_schema=False)
 
 
 def _content_policy(web_socket_url: str) -> str:

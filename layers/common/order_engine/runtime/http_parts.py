@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from order_engine.runtime.dashboard import Dashboard
+from order_engine.runtime.sites import Site
 from order_engine.service.accept_order import AcceptOrder
 from order_engine.service.check_health import CheckHealth
 from order_engine.service.ports import Clock
@@ -21,6 +21,7 @@ class ApiParts:
     stats: ReadStats
     health: CheckHealth
     clock: Clock
-    dashboard: Dashboard
+    dashboard: Site
+    documentation: Site
     web_socket_url: str
     """Where clients connect for live statuses."""

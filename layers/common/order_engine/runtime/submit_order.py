@@ -20,11 +20,12 @@ from order_engine.adapters.postgres import PostgresHistory
 from order_engine.adapters.sqs import SqsOrderQueue, SqsQueueGauge, SqsStatusQueue
 from order_engine.adapters.system import SystemClock, SystemRandomness
 from order_engine.contracts.responses import PROBLEM_JSON
-from order_engine.runtime.dashboard import Dashboard
+from order_engine.runtime.database import database_login
 from order_engine.runtime.faults import fault_plan
 from order_engine.runtime.http_parts import ApiParts
 from order_engine.runtime.metrics import EmfMetrics, measured
 from order_engine.runtime.settings import Settings
+from order_engine.runtime.sites import dashboard, documentation
 from order_engine.runtime.telemetry import configure_logging
 from order_engine.service.accept_order import AcceptOrder
 from order_engine.service.check_health import CheckHealth
@@ -34,15 +35,15 @@ from order_engine.service.read_orders import ReadOrders
 from order_engine.service.read_stats import ReadStats
 
 
-def compose(dashboard: Path, variables: Mapping[str, str] = os.environ) -> Callable[[Any, Any], Any]:
-    """`dashboard` is the folder of its files."""
+def compose(folder: Path, variables: Mapping[str, str] = os.environ) -> Callable[[Any, Any], Any]:
+    """`folder` is the function's own, which has the pages that it serves."""
     configure_logging(variables)
     settings, metrics = Settings(variables), EmfMetrics.of(variables)
     dynamodb, sqs = client("dynamodb"), client("sqs")
     clock, randomness = SystemClock(), SystemRandomness()
     faults = fault_plan("submit_order", settings, dynamodb)
     orders = faults.wrap("orders", DynamoOrders(dynamodb, settings.text("ORDERS_TABLE")))
-    history = faults.wrap("history", PostgresHistory(settings.text("DATABASE_URL")))
+    history = faults.wrap("history", PostgresHistory(settings.text("DATABASE_URL"), database_login(settings)))
     seed, quote_delay_ms = settings.integer("MARKET_SEED"), settings.integer("QUOTE_DELAY_MS")
 
     @cache
@@ -75,7 +76,8 @@ def compose(dashboard: Path, variables: Mapping[str, str] = os.environ) -> Calla
             stats=ReadStats(orders=orders, history=history, queues=gauges, clock=clock),
             health=CheckHealth(orders=orders, history=history),
             clock=clock,
-            dashboard=Dashboard(dashboard),
+            dashboard=dashboard(folder / "dashboard"),
+            documentation=documentation(folder / "docs"),
             # The management URL is where functions post to; clients connect to the same place.
             web_socket_url="ws" + settings.text("WEBSOCKET_ENDPOINT").removeprefix("http"),
         )
