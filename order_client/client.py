@@ -8,13 +8,14 @@ from decimal import Decimal
 from functools import cached_property
 from types import TracebackType
 from typing import Literal, Self, TypedDict, Unpack
-from urllib.parse import quote
+from urllib import parse
 from uuid import uuid4
 
 import httpx
 
 from order_client.backoff import DEFAULT, Backoff
 from order_client.decoding import camel, decode
+from order_client.errors import ClientError, UnexpectedAnswer
 from order_client.http import Http
 from order_client.models import Accepted, Config, Event, Health, Order, Page, Quote, Stats
 from order_client.watching import Watch
@@ -33,7 +34,7 @@ class Options(TypedDict, total=False):
     `client_order_id` is an idempotency key that is kept with the order.
     """
 
-    type: Literal["market"] | None
+    type: str | None
     slippage_bps: int | None
     swap_mode: Literal["exactIn", "exactOut"] | None
     min_amount_out: Amount | None
@@ -98,14 +99,20 @@ class OrderClient:
         """Place an order, once, however often it has to be sent.
 
         The same order under the same key gets the first answer again; without a key, and without a `client_order_id`,
-        which does the same, it is a new order each time.
+        which does the same, it is a new order each time. An error after which the order may have been placed has its
+        `idempotency_key`.
         """
         body = _order(token_in, token_out, amount, options)
         key = idempotency_key
         if key is None and "clientOrderId" not in body:
             key = str(uuid4())
         headers = {} if key is None else {"Idempotency-Key": key}
-        return decode(Accepted, self._http.ask("POST", "/api/orders", json=body, headers=headers))
+        try:
+            return decode(Accepted, self._http.ask("POST", "/api/orders", json=body, headers=headers))
+        except ClientError as error:
+            if error.retryable or isinstance(error, UnexpectedAnswer):
+                error.idempotency_key = key or body["clientOrderId"]
+            raise
 
     def quote(self, token_in: str, token_out: str, amount: Amount, **options: Unpack[Options]) -> Quote:
         """What that order would do now. Raises `NoSwap` with the code that it would fail with."""
@@ -114,7 +121,7 @@ class OrderClient:
 
     def order(self, order_id: str) -> Order:
         """The order as of now, with its events. Raises `OrderNotFound`."""
-        return decode(Order, self._http.ask("GET", f"/api/orders/{quote(order_id, safe='')}"))
+        return decode(Order, self._http.ask("GET", f"/api/orders/{parse.quote(order_id, safe='')}"))
 
     def orders(self, *, page_size: int = _PAGE, **filter: Unpack[Filter]) -> Iterator[Order]:
         """Live and finished orders, newest first, without their events; pages are got as they are needed."""

@@ -14,7 +14,7 @@ ClientError
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -26,10 +26,12 @@ class ClientError(Exception):
     retryable: bool = False
     pause_s: float = 0
     """Not to be tried again before, as the engine has said."""
+    idempotency_key: str | None = None
+    """Of an order that may have been placed: to submit it again under this key finds out, and places it once."""
 
 
 class Unreachable(ClientError):
-    """The engine gave no answer. An order may have been placed: submit it again under the same key to find out."""
+    """The engine gave no answer. What was asked for may have been done."""
 
     retryable = True
 
@@ -128,9 +130,17 @@ def problem(fields: Mapping[str, Any], status: int | None = None) -> Problem:
         str(fields.get("detail") or fields.get("message") or _phrase(status)),
         status=status,
         retryable=retryable,
-        errors=tuple(FieldError(str(each["pointer"]), str(each["detail"])) for each in fields.get("errors") or ()),
+        errors=tuple(_field_errors(fields.get("errors"))),
         request_id=fields.get("requestId"),
     )
+
+
+def _field_errors(errors: object) -> Iterator[FieldError]:
+    """Those in our own form; somebody else's problem may have others."""
+    for error in errors if isinstance(errors, list) else ():
+        match error:
+            case {"pointer": str(pointer), "detail": str(detail)}:
+                yield FieldError(pointer, detail)
 
 
 def _phrase(status: int | None) -> str:

@@ -42,8 +42,17 @@ def main() -> None:
     try:
         app()
     except (ClientError, NoTarget, dlq.NoDeadLetter) as error:
-        say(str(error))
+        say(_sentence(error))
         sys.exit(_exit_code(error))
+
+
+def _sentence(error: Exception) -> str:
+    key = error.idempotency_key if isinstance(error, ClientError) else None
+    if key is None:
+        return str(error)
+    return (
+        f"{error}\nThe order may have been placed. To find out, and not to place it twice, add --idempotency-key {key}"
+    )
 
 
 def _exit_code(error: Exception) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +15,7 @@ from order_client.cli.groups import with_groups
 from order_client.cli.options import Engine, OrderId, Watching, client_of, stack_of
 from order_client.cli.output import err, out, print_json, say
 from order_client.cli.tables import order_view, status_text
-from order_client.errors import Problem
+from order_client.errors import OrderNotFound, Problem
 from order_client.models import CONFIRMED, Order
 
 if TYPE_CHECKING:
@@ -77,7 +79,7 @@ def replay(
     with client_of(target) as client:
         with dead_letters.dead_letters(aws := stack_of(target).find()) as letters:
             wanted = dead_letters.chosen(letters, order_ids or [])
-            before = _orders(client, wanted) if watch and not dry_run else []
+            before = list(_orders(client, wanted)) if watch and not dry_run else []
             for letter in track(wanted, "Replaying", console=err, disable=dry_run or not (wanted and err.is_terminal)):
                 if not dry_run:
                     dead_letters.replay(aws, letter)
@@ -85,9 +87,6 @@ def replay(
                     print_json({"orderId": letter.order_id, "replayed": not dry_run})
                 else:
                     out.print(letter.order_id, "would be replayed" if dry_run else "replayed")
-        missing = set(order_ids or []) - {letter.order_id for letter in wanted}
-        if missing:
-            raise NoDeadLetter(sorted(missing))
         say(f"{len(wanted)} of {len(letters)} dead letters {'would be ' if dry_run else ''}replayed")
         ends = [_end(client, order) for order in before]
     for order in ends:
@@ -95,6 +94,9 @@ def replay(
             print_json(order.raw)
         else:
             out.print(order.order_id, status_text(order.status), order.error or "")
+    missing = set(order_ids or []) - {letter.order_id for letter in wanted}
+    if missing:
+        raise NoDeadLetter(sorted(missing))
     if any(order.status != CONFIRMED for order in ends):
         raise typer.Exit(1)
 
@@ -118,9 +120,12 @@ def _fields(letter: DeadLetter) -> dict[str, object]:
     return {"orderId": letter.order_id, "sentAt": f"{letter.sent_at:%Y-%m-%dT%H:%M:%SZ}", "body": letter.body}
 
 
-def _orders(client: OrderClient, letters: list[DeadLetter]) -> list[Order]:
-    """Each once, as it stands."""
-    return [client.order(order_id) for order_id in dict.fromkeys(letter.order_id for letter in letters) if order_id]
+def _orders(client: OrderClient, letters: list[DeadLetter]) -> Iterator[Order]:
+    """Each once, as it stands; a letter may also name an order that there is not."""
+    for order_id in dict.fromkeys(letter.order_id for letter in letters):
+        with suppress(OrderNotFound):
+            if order_id is not None:
+                yield client.order(order_id)
 
 
 def _end(client: OrderClient, before: Order) -> Order:

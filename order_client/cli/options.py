@@ -109,6 +109,7 @@ class Swap:
     ] = None
     client_order_id: Annotated[str | None, typer.Option(help="Your own id; a second order of this id is none.")] = None
     user_id: Annotated[str | None, typer.Option(help="Whose order it is.")] = None
+    type: Annotated[str | None, typer.Option(help="Such as market.")] = None
 
     def options(self) -> Options:
         return {
@@ -119,4 +120,5 @@ class Swap:
             "expires_at": self.expires_at,
             "client_order_id": self.client_order_id,
             "user_id": self.user_id,
+            "type": self.type,
         }

@@ -24,7 +24,7 @@ def status_text(status: str) -> Text:
 def events_table(events: Iterable[Event]) -> Table:
     """With the time that has passed since the first one."""
     shown = list(events)
-    table = Table("UTC", "", "status", "what", box=None, pad_edge=False)
+    table = _table("UTC", "", "status", "what", whole=("UTC", "", "status"))
     for event in shown:
         row = (clock(event.timestamp), since(shown[0].timestamp, event.timestamp))
         table.add_row(*row, status_text(event.status), "; ".join(facts(event)))
@@ -33,7 +33,7 @@ def events_table(events: Iterable[Event]) -> Table:
 
 def orders_table(orders: Iterable[Order]) -> Table:
     names = ("created (UTC)", "order", "status", "in", "out", "price", "venue", "attempts", "error")
-    table = Table(*names, box=None, pad_edge=False)
+    table = _table(*names, whole=("order", "status"))
     for order in orders:
         table.add_row(
             f"{order.created_at:%Y-%m-%d %H:%M:%S}",
@@ -119,6 +119,14 @@ def bars(minutes: Iterable[Minute]) -> str:
     return f"{bars} up to {most}"
 
 
+def _table(*names: str, whole: tuple[str, ...] = ()) -> Table:
+    """Columns named in `whole` are not broken on a narrow terminal; the others give way."""
+    table = Table(box=None, pad_edge=False)
+    for name in names:
+        table.add_column(name, no_wrap=name in whole, overflow="fold")
+    return table
+
+
 def _facts_table() -> Table:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold")
@@ -138,7 +146,7 @@ def _with_token(amount: Decimal | None, token: str) -> str:
 
 
 def _venues_table(quote: Quote) -> Table:
-    table = Table("venue", "in", "out", "fee", "impact", "", box=None, pad_edge=False)
+    table = _table("venue", "in", "out", "fee", "impact", "")
     for offer in quote.quotes:
         chosen = "chosen" if offer.dex == quote.dex else offer.error or ""
         table.add_row(offer.dex, *_offer(offer, quote), chosen)

@@ -184,6 +184,26 @@ def test_what_stays_away_is_said_after_the_last_attempt() -> None:
     assert error.value.retryable
 
 
+def test_an_order_that_may_have_been_placed_can_be_asked_for_by_its_key() -> None:
+    engine = Engine(httpx.ReadTimeout("silence"))
+    with pytest.raises(Unreachable) as error:
+        engine.client.submit("SOL", "USDC", "1")
+    assert error.value.idempotency_key == engine.requests[0].headers["idempotency-key"]
+    with pytest.raises(Unreachable) as error:
+        engine.client.submit("SOL", "USDC", "1", client_order_id="c-1")
+    assert error.value.idempotency_key == "c-1"
+    with pytest.raises(InvalidRequest) as refused:
+        Engine(problem(422, "VALIDATION_FAILED")).client.submit("SOL", "USDC", "-1")
+    assert refused.value.idempotency_key is None
+
+
+def test_somebody_elses_problem_is_read_as_far_as_it_goes() -> None:
+    theirs = httpx.Response(400, json={"title": "Bad", "errors": {"amount": ["wrong"]}})
+    with pytest.raises(Problem, match="Bad Request") as error:
+        Engine(theirs).client.health()
+    assert (error.value.code, error.value.errors) == ("BAD_REQUEST", ())
+
+
 def test_the_engine_is_left_alone_for_as_long_as_it_says() -> None:
     throttled = httpx.Response(429, json={"message": "Too Many Requests"}, headers={"Retry-After": "7"})
     engine = Engine(throttled, accepted())
