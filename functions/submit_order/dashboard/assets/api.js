@@ -5,7 +5,10 @@ const SUBMIT_DELAYS_MS = [300, 1000, 2000, 4000];
 
 /** An answer that is no success, or none at all (then `status` is 0). */
 export class Problem extends Error {
-  /** @param {{status: number, code: string, detail: string, retryable: boolean, errors: {pointer: string, detail: string}[]}} facts */
+  /**
+   * @param {{status: number, code: string, detail: string, retryable: boolean,
+   *          errors?: {pointer: string, detail: string}[]}} facts
+   */
   constructor({ status, code, detail, retryable, errors = [] }) {
     super(detail);
     Object.assign(this, { status, code, detail, retryable, errors });
@@ -69,7 +72,11 @@ async function call(path, { body, headers = {}, signal } = {}) {
   if (!response.ok) {
     if (!answer.detail) throw unreadable(response.status);
     // API Gateway's own refusals (429, 503) have no `retryable`.
-    throw new Problem({ retryable: response.status === 429 || response.status >= 500, ...answer, status: response.status });
+    throw new Problem({
+      retryable: response.status === 429 || response.status >= 500,
+      ...answer,
+      status: response.status,
+    });
   }
   return answer;
 }

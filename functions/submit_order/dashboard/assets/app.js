@@ -16,7 +16,13 @@ import { showTabs } from "./tabs.js";
 import { Ticket } from "./ticket.js";
 import { watch } from "./watching.js";
 
-const CONNECTION = { connecting: "Connecting…", live: "Live", renewing: "Live, renewing", waiting: "Reconnecting", polling: "Polling" };
+const CONNECTION = {
+  connecting: "Connecting…",
+  live: "Live",
+  renewing: "Live, renewing",
+  waiting: "Reconnecting",
+  polling: "Polling",
+};
 
 start();
 
@@ -37,7 +43,9 @@ async function start() {
   const cards = showCards(orders, (orderId) => watching.load(orderId), openDetail);
   announce(orders, ticketOrders);
   const watching = watch(orders, config.webSocketUrl, settings, showConnection, (problem) => {
-    banner(problem && `Orders cannot be listed: ${sentence(problem)}. Those placed here are still followed; asking again…`);
+    banner(
+      problem && `Orders cannot be listed: ${sentence(problem)}. Those placed here are still followed; asking again…`,
+    );
     cards.count();
   });
   if (!config.webSocketUrl) showConnection({ kind: "polling" });
@@ -77,7 +85,10 @@ function announce(orders, ticketOrders) {
     const side = openSide(order.summary);
     const last = order.events.at(-1) ?? order.summary;
     const filled = last[side.field] ? `, ${amount(last[side.field])} ${side.token}` : "";
-    setText(byId("announcer"), `Order ${short(orderId)} ${order.status}${filled}${last.error ? `: ${last.error}` : ""}`);
+    setText(
+      byId("announcer"),
+      `Order ${short(orderId)} ${order.status}${filled}${last.error ? `: ${last.error}` : ""}`,
+    );
   });
 }
 
@@ -121,7 +132,8 @@ function listenToKeys(ticket, tabs) {
   addEventListener("keydown", (event) => {
     const isTyping = event.target.closest?.("input:not([type=radio]), select, textarea, [contenteditable]");
     const action = actions[event.key];
-    if (!action || isTyping || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+    if (!action || isTyping || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]"))
+      return;
     event.preventDefault();
     action();
   });

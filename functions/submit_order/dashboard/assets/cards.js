@@ -35,7 +35,9 @@ export function showCards(orders, load, openDetail) {
   const changed = new Set();
   const inView = new Set();
 
-  const pipeline = PIPELINE.map((status) => el("div", { "data-status": status }, el("dt", {}, status), el("dd", {}, "0")));
+  const pipeline = PIPELINE.map((status) =>
+    el("div", { "data-status": status }, el("dt", {}, status), el("dd", {}, "0")),
+  );
   byId("pipeline").replaceChildren(...pipeline);
 
   const observer = new IntersectionObserver(
@@ -175,7 +177,11 @@ class Card {
     renew(this.facts, `${order.sequence}/${order.events.length}`, () => facts(factsOf(order, found)));
     renew(this.transaction, found.transaction, () =>
       found.transaction
-        ? [el("span", {}, "Transaction"), el("code", { title: found.transaction }, short(found.transaction, 10, 8)), copyButton(found.transaction, "transaction hash")]
+        ? [
+            el("span", {}, "Transaction"),
+            el("code", { title: found.transaction }, short(found.transaction, 10, 8)),
+            copyButton(found.transaction, "transaction hash"),
+          ]
         : [],
     );
     this.tick();
@@ -244,9 +250,13 @@ function attempt(event) {
 function factsOf(order, found) {
   const { side } = found;
   const { summary } = order;
-  const given = summary.swapMode === "exactOut" ? ["Received", "amountOut", summary.tokenOut] : ["Paid", "amountIn", summary.tokenIn];
+  const given =
+    summary.swapMode === "exactOut"
+      ? ["Received", "amountOut", summary.tokenOut]
+      : ["Paid", "amountIn", summary.tokenIn];
   const isFilled = found.realised !== null;
-  const fees = found.fees && [...found.fees.venues, found.fees.network].map((fee) => `${amount(fee.amount)} ${fee.token}`);
+  const fees =
+    found.fees && [...found.fees.venues, found.fees.network].map((fee) => `${amount(fee.amount)} ${fee.token}`);
   return [
     ["Quoted", found.quoted && `${amount(found.quoted)} ${side.token}`],
     ["Realised", isFilled && el("strong", {}, `${amount(found.realised)} ${side.token}`)],

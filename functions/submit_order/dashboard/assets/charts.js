@@ -1,4 +1,7 @@
-/** Small charts in SVG, from numbers that were measured: what is missing is a gap, not a zero. Each says in words what it shows. */
+/**
+ * Small charts in SVG, from numbers that were measured: what is missing is a gap, not a zero. Each says in words
+ * what it shows.
+ */
 
 import { el, svg } from "./dom.js";
 
@@ -8,7 +11,12 @@ const HEIGHT = 120;
 /** A chart with its heading, and with a key to its colours where it has several. */
 export function figure(name, note, chart, kinds = []) {
   const keys = kinds.map((kind) => el("span", { class: `key ${kind}` }, kind));
-  return el("figure", { class: "chart" }, el("figcaption", {}, el("h3", {}, name), el("span", { class: "note" }, note), ...keys), chart);
+  return el(
+    "figure",
+    { class: "chart" },
+    el("figcaption", {}, el("h3", {}, name), el("span", { class: "note" }, note), ...keys),
+    chart,
+  );
 }
 
 /**
@@ -23,8 +31,16 @@ export function stackedBars(bars, kinds, words) {
     return bar.values.map((value, kind) => {
       const height = (value / most) * HEIGHT;
       top -= height;
-      const place = { x: round(index * step + step * 0.12), y: round(top), width: round(step * 0.76), height: round(height) };
-      return value > 0 && svg("rect", { ...place, class: kinds[kind] }, svg("title", {}, `${bar.label}: ${value} ${kinds[kind]}`));
+      const place = {
+        x: round(index * step + step * 0.12),
+        y: round(top),
+        width: round(step * 0.76),
+        height: round(height),
+      };
+      return (
+        value > 0 &&
+        svg("rect", { ...place, class: kinds[kind] }, svg("title", {}, `${bar.label}: ${value} ${kinds[kind]}`))
+      );
     });
   });
   return framed(words, [...grid(), ...columns], [String(most), bars[0]?.label ?? "", bars.at(-1)?.label ?? ""]);
@@ -32,8 +48,11 @@ export function stackedBars(bars, kinds, words) {
 
 /**
  * Lines over time; null is a gap.
- * @param {{kind: string, values: (number | null)[]}[]} series @param {[string, string]} labels of the first and the last moment
- * @param {(value: number) => string} format of the highest value @param {number} most the least that the scale reaches to
+ * @param {{kind: string, values: (number | null)[]}[]} series
+ * @param {[string, string]} labels of the first and the last moment
+ * @param {string} words
+ * @param {(value: number) => string} format of the highest value
+ * @param {number} most the least that the scale reaches to
  */
 export function lines(series, labels, words, format, most = 0) {
   const known = series.flatMap(({ values }) => values.filter((value) => value !== null));
@@ -42,7 +61,7 @@ export function lines(series, labels, words, format, most = 0) {
   const paths = series.map(({ kind, values }) => {
     let isOn = false;
     const points = values.map((value, index) => {
-      if (value === null) return (isOn = false), "";
+      if (value === null) return ((isOn = false), "");
       const command = isOn ? "L" : "M";
       isOn = true;
       // A dot of no length, for a value between two gaps.
@@ -65,14 +84,23 @@ export function ranking(entries) {
         {},
         el("code", {}, name),
         el("span", { class: "number" }, String(count)),
-        svg("svg", { viewBox: "0 0 100 4", preserveAspectRatio: "none", "aria-hidden": "true" }, svg("rect", { width: (count / most) * 100, height: 4, class: "failed" })),
+        svg(
+          "svg",
+          { viewBox: "0 0 100 4", preserveAspectRatio: "none", "aria-hidden": "true" },
+          svg("rect", { width: (count / most) * 100, height: 4, class: "failed" }),
+        ),
       ),
     ),
   );
 }
 
 function framed(words, content, [most, from, to]) {
-  const frame = { viewBox: `0 -4 ${WIDTH} ${HEIGHT + 8}`, preserveAspectRatio: "none", role: "img", "aria-label": words };
+  const frame = {
+    viewBox: `0 -4 ${WIDTH} ${HEIGHT + 8}`,
+    preserveAspectRatio: "none",
+    role: "img",
+    "aria-label": words,
+  };
   return el(
     "div",
     { class: "plot" },
@@ -83,7 +111,9 @@ function framed(words, content, [most, from, to]) {
 }
 
 function grid() {
-  return [0, 0.5, 1].map((part) => svg("line", { x1: 0, x2: WIDTH, y1: part * HEIGHT, y2: part * HEIGHT, class: "grid" }));
+  return [0, 0.5, 1].map((part) =>
+    svg("line", { x1: 0, x2: WIDTH, y1: part * HEIGHT, y2: part * HEIGHT, class: "grid" }),
+  );
 }
 
 function sum(values) {

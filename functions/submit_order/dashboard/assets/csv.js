@@ -1,9 +1,32 @@
 /** Orders as comma-separated values (RFC 4180), safe to open in a spreadsheet. */
 
 export const COLUMNS = [
-  "orderId", "createdAt", "updatedAt", "type", "status", "userId", "clientOrderId", "tokenIn", "tokenOut", "swapMode",
-  "amount", "slippageBps", "minAmountOut", "maxAmountIn", "expiresAt", "attempts", "dex", "reason", "amountIn",
-  "amountOut", "executedPrice", "priceImprovementBps", "fees", "txHash", "errorCode", "error",
+  "orderId",
+  "createdAt",
+  "updatedAt",
+  "type",
+  "status",
+  "userId",
+  "clientOrderId",
+  "tokenIn",
+  "tokenOut",
+  "swapMode",
+  "amount",
+  "slippageBps",
+  "minAmountOut",
+  "maxAmountIn",
+  "expiresAt",
+  "attempts",
+  "dex",
+  "reason",
+  "amountIn",
+  "amountOut",
+  "executedPrice",
+  "priceImprovementBps",
+  "fees",
+  "txHash",
+  "errorCode",
+  "error",
 ];
 
 /** @param {object[]} orders */

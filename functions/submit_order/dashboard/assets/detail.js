@@ -8,7 +8,17 @@ import { quoteTable } from "./quotes.js";
 import { route } from "./quote.js";
 
 /** Shown in their own columns, or in the table of quotes. */
-const SHOWN = new Set(["orderId", "sequence", "status", "progress", "attempt", "timestamp", "message", "quotes", "quote"]);
+const SHOWN = new Set([
+  "orderId",
+  "sequence",
+  "status",
+  "progress",
+  "attempt",
+  "timestamp",
+  "message",
+  "quotes",
+  "quote",
+]);
 
 /** @param {import("./orders.js").Orders} orders whose changes are followed while the dialog is open */
 export function detailDialog(orders) {
@@ -44,7 +54,13 @@ function show(order) {
   setText(byId("detail-heading"), title(order));
   const side = openSide(order);
   byId("detail-body").replaceChildren(
-    el("p", { class: "transaction" }, el("span", { class: "status", "data-status": order.status }, order.status), el("code", {}, order.orderId), copyButton(order.orderId, "order id")),
+    el(
+      "p",
+      { class: "transaction" },
+      el("span", { class: "status", "data-status": order.status }, order.status),
+      el("code", {}, order.orderId),
+      copyButton(order.orderId, "order id"),
+    ),
     el(
       "dl",
       { class: "facts" },
@@ -63,7 +79,15 @@ function show(order) {
         ["Error", order.error && `${order.error} (${order.errorCode})`],
       ]),
     ),
-    order.txHash && el("p", { class: "transaction" }, el("span", {}, "Transaction"), el("code", {}, order.txHash), copyButton(order.txHash, "transaction hash")) || "",
+    (order.txHash &&
+      el(
+        "p",
+        { class: "transaction" },
+        el("span", {}, "Transaction"),
+        el("code", {}, order.txHash),
+        copyButton(order.txHash, "transaction hash"),
+      )) ||
+      "",
     el("h3", {}, "Audit trail"),
     el("ol", { class: "trail" }, ...order.events.map((event, index) => entry(event, order.events[index - 1], order))),
   );

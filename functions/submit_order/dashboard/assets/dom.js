@@ -57,7 +57,10 @@ export function openDialog(dialog) {
 export function copyButton(text, what) {
   const button = el("button", { type: "button", class: "quiet copy", "aria-label": `Copy ${what}` }, "Copy");
   button.addEventListener("click", async () => {
-    const isCopied = await navigator.clipboard?.writeText(text).then(() => true, () => false);
+    const isCopied = await navigator.clipboard?.writeText(text).then(
+      () => true,
+      () => false,
+    );
     button.textContent = isCopied ? "Copied" : "Not allowed";
     setTimeout(() => (button.textContent = "Copy"), 1500);
   });

@@ -1,4 +1,6 @@
-/** How the engine does, from its own statistics only. A part that is away is said to be away; nothing is made up for it. */
+/**
+ * How the engine does, from its own statistics only. A part that is away is said to be away; nothing is made up for it.
+ */
 
 import { getStats, Problem, sentence } from "./api.js";
 import { figure, lines, ranking, stackedBars } from "./charts.js";
@@ -45,15 +47,33 @@ function show(stats, samples) {
   renew(byId("charts"), stats, () => charts(stats, samples));
 }
 
-function figures({ confirmed, failed, expired, successRate, timeToConfirmMs, priceImprovementBps, queues, oldestLiveOrder, unavailable }) {
+function figures({
+  confirmed,
+  failed,
+  expired,
+  successRate,
+  timeToConfirmMs,
+  priceImprovementBps,
+  queues,
+  oldestLiveOrder,
+  unavailable,
+}) {
   const isHistoryAway = confirmed === null;
   const none = isHistoryAway ? null : "none yet";
   const oldest = oldestLiveOrder && duration(oldestLiveOrder.ageSeconds * 1000);
   return [
     ["Confirmed", confirmed, isHistoryAway ? "" : `${failed} failed, ${expired} expired`],
     ["Success rate", successRate === null ? none : percentOf(successRate), !isHistoryAway && "of finished orders"],
-    ["Time to confirm", timeToConfirmMs ? duration(timeToConfirmMs.p50) : none, timeToConfirmMs && `p95 ${duration(timeToConfirmMs.p95)}`],
-    ["Price gain", priceImprovementBps ? bps(priceImprovementBps.p50) : none, priceImprovementBps && `over the losing venue; p95 ${bps(priceImprovementBps.p95)}`],
+    [
+      "Time to confirm",
+      timeToConfirmMs ? duration(timeToConfirmMs.p50) : none,
+      timeToConfirmMs && `p95 ${duration(timeToConfirmMs.p95)}`,
+    ],
+    [
+      "Price gain",
+      priceImprovementBps ? bps(priceImprovementBps.p50) : none,
+      priceImprovementBps && `over the losing venue; p95 ${bps(priceImprovementBps.p95)}`,
+    ],
     ["Order queue", depth(queues?.orders), inFlight(queues?.orders)],
     ["Status queue", depth(queues?.statuses), inFlight(queues?.statuses)],
     ["Dead letters", depth(queues?.deadLetters), queues?.deadLetters ? "orders to look at" : ""],
@@ -77,7 +97,10 @@ function charts(stats, samples) {
   const minutes = stats.perMinute;
   const times = { p50: (sample) => sample.timeToConfirmMs?.p50, p95: (sample) => sample.timeToConfirmMs?.p95 };
   // For the shape of a line, a float is exact enough.
-  const gains = { p50: (sample) => number(sample.priceImprovementBps?.p50), p95: (sample) => number(sample.priceImprovementBps?.p95) };
+  const gains = {
+    p50: (sample) => number(sample.priceImprovementBps?.p50),
+    p95: (sample) => number(sample.priceImprovementBps?.p95),
+  };
   const depths = { messages: ({ queues }) => queues?.orders && total(queues.orders) };
   return [
     minutes ? perMinute(minutes) : away("Orders per minute"),
@@ -90,9 +113,13 @@ function charts(stats, samples) {
 }
 
 function perMinute(minutes) {
-  const bars = minutes.map(({ minute, confirmed, failed, expired }) => ({ label: hourAndMinute(minute), values: [confirmed, failed, expired] }));
+  const bars = minutes.map(({ minute, confirmed, failed, expired }) => ({
+    label: hourAndMinute(minute),
+    values: [confirmed, failed, expired],
+  }));
   const totals = [0, 1, 2].map((kind) => bars.reduce((count, bar) => count + bar.values[kind], 0));
-  const words = `In 60 minutes ${totals[0]} confirmed, ${totals[1]} failed, ${totals[2]} expired; in the last one ${bars.at(-1).values.join(", ")}.`;
+  const [confirmed, failed, expired] = totals;
+  const words = `In 60 minutes ${confirmed} confirmed, ${failed} failed, ${expired} expired.`;
   const kinds = ["confirmed", "failed", "expired"];
   return figure("Orders per minute", "", stackedBars(bars, kinds, words), kinds);
 }
@@ -105,14 +132,23 @@ function successRate(minutes) {
   });
   const known = values.filter((value) => value !== null);
   const range = `${Math.min(...known).toFixed(0)} % to ${Math.max(...known).toFixed(0)} %`;
-  const words = known.length ? `${range}, in ${known.length} minutes with orders.` : "No order ended in the last 60 minutes.";
+  const words = known.length
+    ? `${range}, in ${known.length} minutes with orders.`
+    : "No order ended in the last 60 minutes.";
   const labels = [hourAndMinute(minutes[0].minute), hourAndMinute(minutes.at(-1).minute)];
-  return figure("Success rate", "by minute", lines([{ kind: "confirmed", values }], labels, words, (most) => `${most} %`, 100));
+  return figure(
+    "Success rate",
+    "by minute",
+    lines([{ kind: "confirmed", values }], labels, words, (most) => `${most} %`, 100),
+  );
 }
 
 /** What is only known as of now, sampled since the view was first opened. */
 function overTime(name, samples, reads, format, words) {
-  const series = Object.entries(reads).map(([kind, read]) => ({ kind, values: samples.map((sample) => read(sample) ?? null) }));
+  const series = Object.entries(reads).map(([kind, read]) => ({
+    kind,
+    values: samples.map((sample) => read(sample) ?? null),
+  }));
   const labels = [moment(samples[0].timestamp), moment(samples.at(-1).timestamp)];
   const kinds = series.length > 1 ? series.map(({ kind }) => kind) : [];
   return figure(name, "while you watch", lines(series.reverse(), labels, words, format), kinds);
@@ -120,7 +156,9 @@ function overTime(name, samples, reads, format, words) {
 
 function failureCodes(failures) {
   const entries = failures.map(({ errorCode, count }) => ({ name: errorCode, count }));
-  const chart = entries.length ? ranking(entries) : el("p", { class: "empty" }, "Nothing failed in the last 60 minutes.");
+  const chart = entries.length
+    ? ranking(entries)
+    : el("p", { class: "empty" }, "Nothing failed in the last 60 minutes.");
   return figure("Failures by code", "last 60 minutes", chart);
 }
 
@@ -130,7 +168,8 @@ function away(name) {
 
 function gainWords({ priceImprovementBps }) {
   if (!priceImprovementBps) return "No order was confirmed in the last 60 minutes.";
-  return `Half of the orders gained at least ${priceImprovementBps.p50} bps over the losing venue, 5 % at least ${priceImprovementBps.p95} bps.`;
+  const { p50, p95 } = priceImprovementBps;
+  return `Half of the orders gained at least ${p50} bps over the losing venue, 5 % at least ${p95} bps.`;
 }
 
 function queueWords({ queues }) {
@@ -147,7 +186,8 @@ function hourAndMinute(timestamp) {
 
 function timeWords({ timeToConfirmMs }) {
   if (!timeToConfirmMs) return "No order was confirmed in the last 60 minutes.";
-  return `Half of the orders were confirmed within ${duration(timeToConfirmMs.p50)}, 95 % within ${duration(timeToConfirmMs.p95)}.`;
+  const [half, most] = [duration(timeToConfirmMs.p50), duration(timeToConfirmMs.p95)];
+  return `Half of the orders were confirmed within ${half}, 95 % within ${most}.`;
 }
 
 function depth(queue) {

@@ -2,7 +2,12 @@
 
 import { bpsToPercent, significant } from "./decimal.js";
 
-const TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+const TIME = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hour12: false,
+});
 const DAY = new Intl.DateTimeFormat(undefined, { day: "2-digit", month: "short" });
 
 /** All digits of an amount, thousands apart: "1 234 567.000001". */
@@ -59,5 +64,11 @@ export function title(order) {
 export function openSide(order) {
   return order.swapMode === "exactOut"
     ? { field: "amountIn", token: order.tokenIn, limit: "maxAmountIn", limitName: "Most to pay", name: "Pays" }
-    : { field: "amountOut", token: order.tokenOut, limit: "minAmountOut", limitName: "Least to receive", name: "Receives" };
+    : {
+        field: "amountOut",
+        token: order.tokenOut,
+        limit: "minAmountOut",
+        limitName: "Least to receive",
+        name: "Receives",
+      };
 }

@@ -3,7 +3,7 @@
 import { listOrders, Problem, sentence } from "./api.js";
 import { toCsv } from "./csv.js";
 import { byId, el, setText } from "./dom.js";
-import { amount, duration, moment, price, short } from "./format.js";
+import { amount, duration, moment, price, short, title } from "./format.js";
 import { isLive } from "./orders.js";
 import { debounce, eachFrame } from "./polling.js";
 
@@ -50,7 +50,7 @@ export function showHistory(config, orders, openDetail, onFilters) {
       if (!(problem instanceof Problem)) throw problem;
       showErrors(problem.errors);
       say("");
-      if (!isMore) clear(), (shown = 0);
+      if (!isMore) (clear(), (shown = 0));
       empty(`${sentence(problem)}.${problem.retryable ? "" : " Change the filters."}`);
       return offerMore(problem.retryable && "Try again");
     }
@@ -74,7 +74,10 @@ export function showHistory(config, orders, openDetail, onFilters) {
   function renewed(order) {
     const { status, sequence, updatedAt } = order;
     const last = order.events.at(-1);
-    const node = row({ ...order.summary, ...(last?.sequence === sequence && outcomeOf(last)), status, updatedAt }, openDetail);
+    const node = row(
+      { ...order.summary, ...(last?.sequence === sequence && outcomeOf(last)), status, updatedAt },
+      openDetail,
+    );
     rows.set(order.orderId, node);
     return node;
   }
@@ -88,7 +91,9 @@ export function showHistory(config, orders, openDetail, onFilters) {
   /** What the API is asked for: times in UTC, and only what is set. */
   function filter() {
     const values = [...new FormData(form)].filter(([, value]) => value !== "");
-    return Object.fromEntries(values.map(([name, value]) => [name, isTime(name) ? new Date(value).toISOString() : value]));
+    return Object.fromEntries(
+      values.map(([name, value]) => [name, isTime(name) ? new Date(value).toISOString() : value]),
+    );
   }
 
   const filtered = debounce(() => {
@@ -155,11 +160,17 @@ function download(text, name) {
 
 function row(order, openDetail) {
   const isBuy = order.swapMode === "exactOut";
-  const [asked, token] = isBuy ? [order.amount, order.tokenOut] : [order.amount, order.tokenIn];
-  const filled = isBuy ? order.amountIn && `${amount(order.amountIn)} ${order.tokenIn}` : order.amountOut && `${amount(order.amountOut)} ${order.tokenOut}`;
+  const filled = isBuy
+    ? order.amountIn && `${amount(order.amountIn)} ${order.tokenIn}`
+    : order.amountOut && `${amount(order.amountOut)} ${order.tokenOut}`;
   const button = el(
     "button",
-    { type: "button", class: "link mono", "aria-label": `Details of order ${order.orderId}`, onclick: () => openDetail(order.orderId) },
+    {
+      type: "button",
+      class: "link mono",
+      "aria-label": `Details of order ${order.orderId}`,
+      onclick: () => openDetail(order.orderId),
+    },
     short(order.orderId),
   );
   const took = isLive(order) ? null : Date.parse(order.updatedAt) - Date.parse(order.createdAt);
@@ -167,7 +178,7 @@ function row(order, openDetail) {
     "tr",
     { "data-order-id": order.orderId, "data-status": order.status },
     el("td", { title: order.createdAt }, moment(order.createdAt)),
-    el("td", {}, `${isBuy ? "Buy" : "Sell"} ${amount(asked)} ${token} ${isBuy ? "with" : "for"} ${isBuy ? order.tokenIn : order.tokenOut}`),
+    el("td", {}, title(order)),
     el("td", { class: "number" }, filled || "–"),
     el("td", { class: "number wide", title: order.executedPrice }, price(order.executedPrice)),
     el("td", { class: "wide" }, order.dex ?? "–"),
@@ -180,7 +191,11 @@ function row(order, openDetail) {
 
 function showErrors(errors) {
   const byField = Object.fromEntries(errors.map(({ pointer, detail }) => [pointer, detail]));
-  for (const [name, id] of [["from", "from-error"], ["to", "to-error"], ["userId", "filter-userId-error"]]) {
+  for (const [name, id] of [
+    ["from", "from-error"],
+    ["to", "to-error"],
+    ["userId", "filter-userId-error"],
+  ]) {
     setText(byId(id), byField[name] ?? "");
     byId(`filter-${name}`).setAttribute("aria-invalid", String(name in byField));
   }

@@ -25,7 +25,18 @@ export function showLoad(orders, ticket) {
       ticket.showErrors(errors, { isFinal: true });
       return say("The ticket has an error; correct it first.");
     }
-    run = { count, open: new Set(), accepted: 0, refused: 0, confirmed: 0, failed: 0, expired: 0, canceled: 0, isStopped: false, began: performance.now() };
+    run = {
+      count,
+      open: new Set(),
+      accepted: 0,
+      refused: 0,
+      confirmed: 0,
+      failed: 0,
+      expired: 0,
+      canceled: 0,
+      isStopped: false,
+      began: performance.now(),
+    };
     setRunning(true);
     say(`Placing ${count} orders…`);
     const timer = setInterval(() => draw(run), TICK_MS);
@@ -36,7 +47,8 @@ export function showLoad(orders, ticket) {
     clearInterval(timer);
     draw(run);
     setRunning(false);
-    if (!run.lastProblem) say(run.isStopped ? "Stopped; what was accepted goes on by itself." : `${run.accepted} orders are finished.`);
+    if (!run.lastProblem)
+      say(run.isStopped ? "Stopped; what was accepted goes on by itself." : `${run.accepted} orders are finished.`);
     else say(`${run.refused} refused: ${sentence(run.lastProblem)}`);
   }
 
@@ -55,7 +67,8 @@ export function showLoad(orders, ticket) {
     }
   }
 
-  for (const button of buttons) button.addEventListener("click", () => run?.isRunning || start(Number(button.dataset.orders)));
+  for (const button of buttons)
+    button.addEventListener("click", () => run?.isRunning || start(Number(button.dataset.orders)));
   byId("stop-load").addEventListener("click", () => (run.isStopped = true));
 
   function setRunning(isRunning) {
@@ -82,7 +95,11 @@ function draw(run) {
     ["Finished per second", (ended / (ms / 1000)).toFixed(1)],
   ];
   byId("load-figures").hidden = false;
-  renew(byId("load-figures"), {}, () => counters.map(([name, value]) => el("div", { "data-figure": name }, el("dt", {}, name), el("dd", {}, String(value)))));
+  renew(byId("load-figures"), {}, () =>
+    counters.map(([name, value]) =>
+      el("div", { "data-figure": name }, el("dt", {}, name), el("dd", {}, String(value))),
+    ),
+  );
 }
 
 function say(text) {

@@ -116,7 +116,9 @@ export class Orders {
   }
 
   #finished() {
-    return this.all().filter((order) => !isLive(order)).sort((a, b) => (a.createdAt < b.createdAt ? 1 : -1));
+    return this.all()
+      .filter((order) => !isLive(order))
+      .sort((a, b) => (a.createdAt < b.createdAt ? 1 : -1));
   }
 
   #tell(order, orderId) {

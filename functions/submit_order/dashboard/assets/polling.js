@@ -8,7 +8,10 @@ const MOST_BACKOFF = 8;
  * @returns {() => void} does it now
  */
 export function poll(work, seconds, isWanted = () => true) {
-  let timer, isBusy = false, isDue = false, failures = 0;
+  let timer,
+    isBusy = false,
+    isDue = false,
+    failures = 0;
   async function run() {
     clearTimeout(timer);
     if (isBusy) return void (isDue = true);
@@ -38,10 +41,12 @@ export function lane(width) {
     if (running >= width || waiting.length === 0) return;
     running += 1;
     const { task, resolve, reject } = waiting.shift();
-    task().then(resolve, reject).finally(() => {
-      running -= 1;
-      next();
-    });
+    task()
+      .then(resolve, reject)
+      .finally(() => {
+        running -= 1;
+        next();
+      });
   }
   return (task) =>
     new Promise((resolve, reject) => {

@@ -36,7 +36,9 @@ export function showQuotes(ticket, settings) {
     shown = quote;
     byId("quote").setAttribute("aria-busy", "false");
     setText(byId("quote-error"), error);
-    renew(byId("quote-answer"), quote ?? `${hint}${error}`, () => (quote ? summary(quote) : [hint && el("p", { class: "empty" }, hint)]));
+    renew(byId("quote-answer"), quote ?? `${hint}${error}`, () =>
+      quote ? summary(quote) : [hint && el("p", { class: "empty" }, hint)],
+    );
   }
 
   const now = poll(refresh, settings.quoteSeconds);
@@ -81,6 +83,8 @@ function summary(quote) {
 
 /** "wSOL → USDC on meteora (wSOL-USDC)", for each leg. */
 export function route(legs) {
-  const texts = legs.map((leg) => `${amount(leg.amountIn)} ${leg.tokenIn} → ${amount(leg.amountOut)} ${leg.tokenOut} on ${leg.dex}`);
+  const texts = legs.map(
+    (leg) => `${amount(leg.amountIn)} ${leg.tokenIn} → ${amount(leg.amountOut)} ${leg.tokenOut} on ${leg.dex}`,
+  );
   return texts.join("; ");
 }

@@ -1,7 +1,7 @@
 /**
  * One WebSocket that is always there again: it reconnects with backoff and jitter, finds out by pings that a connection
- * is dead, and opens a fresh one before the gateway closes the old one (docs/websocket.md). Each order goes on after its
- * last sequence, so nothing is lost in between.
+ * is dead, and opens a fresh one before the gateway closes the old one (docs/websocket.md). Each order goes on after
+ * its last sequence, so nothing is lost in between.
  */
 
 import { observe } from "./clock.js";
@@ -35,7 +35,11 @@ export class LiveSocket {
   #retryTimer;
   #retryAt = 0;
 
-  /** @param {string} url @param {ReturnType<import("./settings.js").readSettings>} settings @param {Listener} listener */
+  /**
+   * @param {string} url
+   * @param {ReturnType<import("./settings.js").readSettings>} settings
+   * @param {Listener} listener
+   */
   constructor(url, settings, listener) {
     this.#url = url;
     this.#settings = settings;

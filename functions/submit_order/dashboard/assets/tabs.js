@@ -40,7 +40,9 @@ export function showTabs(onOpen) {
   document.querySelector(".skip").addEventListener("click", (event) => {
     // The hash is taken.
     event.preventDefault();
-    PANELS.map(byId).find((panel) => !panel.hidden).focus();
+    PANELS.map(byId)
+      .find((panel) => !panel.hidden)
+      .focus();
   });
   addEventListener("hashchange", follow);
   follow();

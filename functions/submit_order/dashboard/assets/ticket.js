@@ -29,7 +29,8 @@ export class Ticket {
     this.#config = config;
     this.#onPlaced = onPlaced;
     const symbols = config.tokens.map((token) => token.symbol);
-    for (const id of ["tokenIn", "tokenOut"]) byId(id).replaceChildren(...symbols.map((symbol) => el("option", {}, symbol)));
+    for (const id of ["tokenIn", "tokenOut"])
+      byId(id).replaceChildren(...symbols.map((symbol) => el("option", {}, symbol)));
     byId("tokenOut").value = symbols.includes("USDC") ? "USDC" : symbols[1];
     byId("type").replaceChildren(...config.orderTypes.map((type) => el("option", {}, type)));
     this.#offerSlippage(config.defaultSlippageBps);
@@ -144,7 +145,9 @@ export class Ticket {
     this.#say("Placing the order…");
     const intent = this.#intentOf(order);
     try {
-      const accepted = await submitOrder(intent.order, intent.key, (problem) => this.#say(`${problem.detail}; trying again…`));
+      const accepted = await submitOrder(intent.order, intent.key, (problem) =>
+        this.#say(`${problem.detail}; trying again…`),
+      );
       this.#intent = null;
       this.#onPlaced(intent.order, accepted);
       this.#say(`Order ${short(accepted.orderId)} accepted`);

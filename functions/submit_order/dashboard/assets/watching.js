@@ -10,7 +10,7 @@ const LIVE = ["pending", "routing", "building", "submitted"];
 const PAGE = 50;
 const MOST_PAGES = 10;
 const MOST_ASKED = 40;
-/** Of the newest own orders that are looked for by id, should the list not have them (it has none while the history is away). */
+/** Of the newest own orders, sought by id when there is no list: it needs the history, which may be away. */
 const MOST_OWN_SOUGHT = 20;
 
 /**
