@@ -120,12 +120,16 @@ Ready. The order engine is up until Ctrl-C.
   Postgres    {endpoints.postgres}
   AWS         {endpoints.aws}   (region {endpoints.region}, any credentials)
 
-These are in .local/endpoints.json too. Submit an order:
+These are in .local/endpoints.json too. In another window, place an order and watch it:
+
+  .venv/bin/orders submit --in SOL --out USDC --amount 1.5 --watch
+
+`.venv/bin/orders --help` lists what else it does. Without it, submit an order:
 
   curl -s {endpoints.http}/api/orders -H 'Content-Type: application/json' \\
     -d '{json.dumps(SAMPLE_ORDER)}'
 
-Watch it, with the orderId of the answer (or place it by connecting, with ?tokenIn=SOL&tokenOut=USDC&amount=1.5):
+and watch it, with the orderId of the answer (or place it by connecting, with ?tokenIn=SOL&tokenOut=USDC&amount=1.5):
 
   .venv/bin/websockets '{endpoints.ws}?orderId=…'
 
