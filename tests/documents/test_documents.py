@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,8 @@ NOT_OVER_THE_SOCKET = {
     "HISTORY_UNAVAILABLE": "the history is read over HTTP",
     "CONNECTION_GONE": "nobody is there to be told",
 }
+
+EVERY_EVENT_HAS = {"orderId", "sequence", "status", "progress", "attempt", "timestamp", "message"}
 
 SAID = {"submit": Submit, "order": Submit, "subscribe": Subscribe, "unsubscribe": Unsubscribe, "ping": Ping}
 
@@ -137,8 +140,7 @@ def test_every_message_belongs_to_an_operation_and_to_the_channel() -> None:
 def test_its_codes_of_errors_are_those_of_the_code_and_of_the_text_for_people() -> None:
     documented = set(asyncapi()["components"]["schemas"]["SocketErrorCode"]["enum"])
     assert documented == {kind.code for kind in _kinds(EngineError)} - NOT_OVER_THE_SOCKET.keys()
-    text = (DOCS / "websocket.md").read_text()
-    assert [code for code in documented if f"`{code}`" not in text] == []
+    assert [code for code in documented if f"`{code}`" not in _text_for_people()] == []
 
 
 def _kinds(kind: type[EngineError]) -> Iterator[type[EngineError]]:
@@ -154,6 +156,12 @@ def test_every_status_has_its_event() -> None:
         assert schema["properties"]["status"]["const"] == status
         assert schema["properties"]["progress"]["const"] == PROGRESS[status]
         assert not schema["additionalProperties"]
+        (named,) = re.findall(rf"^\| `{status}` \| {PROGRESS[status]} \|(.*)\|$", _text_for_people(), re.MULTILINE)
+        assert set(re.findall(r"`(\w+)`", named)) == schema["properties"].keys() - EVERY_EVENT_HAS
+
+
+def _text_for_people() -> str:
+    return (DOCS / "websocket.md").read_text()
 
 
 def test_its_limits_are_those_of_the_code() -> None:
