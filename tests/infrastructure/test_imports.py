@@ -32,10 +32,10 @@ ALLOWED: dict[str, set[str]] = {
 }
 """What each layer may import besides the standard library: our own layers by name, and packages."""
 
-HEAVY = {"fastapi", "starlette", "mangum", "pydantic", "psycopg"}
+HEAVY = {"fastapi", "starlette", "mangum", "pydantic", "psycopg", "order_engine.adapters.venues"}
 LOADED_AT_START: dict[str, set[str]] = {
     "submit_order": {"fastapi", "starlette", "mangum", "pydantic"},
-    "execute_order": {"psycopg"},
+    "execute_order": {"psycopg", "order_engine.adapters.venues"},
     "ws_connect": set(),
     "ws_notify": set(),
     "watch_orders": set(),

@@ -52,7 +52,7 @@ print(json.dumps(facts))
 """
 
 NEEDED_LATER = {
-    "SubmitOrder": {"psycopg"},
+    "SubmitOrder": {"psycopg", "order_engine.adapters.venues"},
     "ExecuteOrder": {"psycopg"},
     "WsConnect": {"pydantic"},
     "WsNotify": set[str](),
