@@ -104,6 +104,8 @@ class Stack:
             "DatabaseUrl": self.endpoints.postgres,
             "WebSocketEndpoint": _api_url("http", self.endpoints.aws, "WebSocketApi") + "/live",
             "AwsEndpointUrl": self.endpoints.aws,
+            # Nothing of it outlives the emulator anyway.
+            "ProtectData": "off",
             **changes,
         }
         rendered = self.render(parameters)

@@ -54,6 +54,7 @@ def render(path: Path, parameters: Mapping[str, str]) -> Rendered:
     _pin_api_ids(template)
     transformed = _transform(template, dict(parameters))
     _explode_http_apis(transformed)
+    _make_numbers(transformed, parameters)
     return Rendered(transformed, archives)
 
 
@@ -151,12 +152,42 @@ def _explode_http_apis(template: Template) -> None:
         if resource["Type"] == "AWS::ApiGatewayV2::Api" and "Body" in resource["Properties"]:
             body = resource["Properties"].pop("Body")
             resource["Properties"] |= {"ProtocolType": "HTTP", "Name": logical_id}
+            # ministack 1.5.33 answers preflights by these names only, which are those of its API, not CloudFormation's.
+            if cors := body.get("x-amazon-apigateway-cors"):
+                resource["Properties"]["CorsConfiguration"] = cors
             tags = {tag["name"]: tag["x-amazon-apigateway-tag-value"] for tag in body["tags"]}
             resource["Properties"].setdefault("Tags", {}).update(tags)
             for number, (route_key, uri) in enumerate(_routes(body).items()):
                 integration = f"{logical_id}Integration{number}"
                 resources[integration] = _integration(logical_id, uri)
                 resources[f"{logical_id}Route{number}"] = _route(logical_id, route_key, integration)
+
+
+def _make_numbers(template: Template, parameters: Mapping[str, str]) -> None:
+    """Puts in the number of workers: ministack 1.5.33 would compare the text of the parameter with a number."""
+    declared = template["Parameters"]
+    numbers = {
+        name: int(parameters.get(name, rules["Default"]))
+        for name, rules in declared.items()
+        if rules["Type"] == "Number" and isinstance(rules["Default"], int)
+    }
+    for resource in template["Resources"].values():
+        match resource:
+            case {"Type": "AWS::Lambda::EventSourceMapping", "Properties": {"ScalingConfig": limits}}:
+                resource["Properties"]["ScalingConfig"] = _with_numbers(limits, numbers)
+            case {"Type": "AWS::Lambda::Function", "Properties": {"ReservedConcurrentExecutions": limit}}:
+                resource["Properties"]["ReservedConcurrentExecutions"] = _with_numbers(limit, numbers)
+
+
+def _with_numbers(value: Any, numbers: Mapping[str, int]) -> Any:
+    match value:
+        case {"Ref": str(name)} if name in numbers:
+            return numbers[name]
+        case dict():
+            return {name: _with_numbers(one, numbers) for name, one in value.items()}
+        case list():
+            return [_with_numbers(one, numbers) for one in value]
+    return value
 
 
 def _routes(body: Mapping[str, Any]) -> dict[str, Any]:

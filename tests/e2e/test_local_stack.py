@@ -56,6 +56,24 @@ def test_a_change_of_parameters_reaches_the_functions(stack: Stack) -> None:
     poll(lambda: _variable(stack, "QUOTE_DELAY_MS"), until=lambda value: value == "50")
 
 
+def test_a_browser_may_call_from_the_pages_that_are_named_and_from_no_others(stack: Stack) -> None:
+    stack.deploy(CorsOrigins="https://app.example.com,https://other.example.com")
+    try:
+        allowed, refused = (_preflight(stack, origin) for origin in ("https://app.example.com", "https://evil.example"))
+    finally:
+        stack.deploy()
+
+    assert allowed.headers["Access-Control-Allow-Origin"] == "https://app.example.com"
+    assert "POST" in allowed.headers["Access-Control-Allow-Methods"]
+    assert "idempotency-key" in allowed.headers["Access-Control-Allow-Headers"].lower()
+    assert "Access-Control-Allow-Origin" not in refused.headers
+
+
+def _preflight(stack: Stack, origin: str) -> httpx.Response:
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type,idempotency-key"}
+    return httpx.options(f"{stack.endpoints.http}/api/orders", headers={"Origin": origin} | asked, timeout=10)
+
+
 def _variable(stack: Stack, name: str) -> str:
     functions = stack.client("lambda").list_functions()["Functions"]
     (execute,) = (function for function in functions if "ExecuteOrder" in function["FunctionName"])

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,15 @@ VARIANTS: dict[str, dict[str, str]] = {
     "own database": {},
     "own database behind a proxy": {"UseDatabaseProxy": "on"},
     "database elsewhere": ELSEWHERE,
+    "own names": {
+        "DomainName": "api.example.com",
+        "WebSocketDomainName": "ws.example.com",
+        "CertificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/00000000-0000-0000-0000-000000000000",
+        "HostedZoneId": "Z0000000000000000000",
+        "WebSocketAccessLogs": "on",
+        "Tracing": "on",
+        "GradualDeployment": "on",
+    },
     "emulator with faults": EMULATED,
 }
 """The parameters by which stacks differ in what they are made of."""
@@ -54,7 +64,7 @@ class Stack:
     resources: Mapping[str, Resource]
     conditions: frozenset[str] = frozenset()
 
-    @property
+    @cached_property
     def decided(self) -> Stack:
         """With every choice made that a condition makes."""
         chosen = {name: self._choose(resource) for name, resource in self.resources.items()}
@@ -80,9 +90,10 @@ class Stack:
             case {"Fn::If": [condition, yes, no]}:
                 return self._choose(yes if condition in self.conditions else no)
             case dict():
-                return {name: self._choose(one) for name, one in value.items() if self._choose(one) != NO_VALUE}
+                chosen = {name: self._choose(one) for name, one in value.items()}
+                return {name: one for name, one in chosen.items() if one != NO_VALUE}
             case list():
-                return [self._choose(one) for one in value if self._choose(one) != NO_VALUE]
+                return [one for one in map(self._choose, value) if one != NO_VALUE]
         return value
 
     def of_type(self, kind: str) -> dict[str, Any]:
@@ -112,15 +123,26 @@ class Stack:
         }
 
 
-def stack_with(source: dict[str, Any] = SOURCE, **parameters: str) -> Stack:
-    # SAM asks for a region even where nothing depends on it.
-    translator = Translator({}, Parser(), boto_session=boto3.Session(region_name="us-east-1"))
-    translated = translator.translate(_uploaded(source), dict(parameters))
+@cache
+def stack_with(**parameters: str) -> Stack:
+    return stack_of(SOURCE, **parameters)
+
+
+def stack_of(source: dict[str, Any], /, **parameters: str) -> Stack:
+    translated = processed(source, **parameters)
     values = {name: str(declared.get("Default", "")) for name, declared in SOURCE["Parameters"].items()} | parameters
     conditions = frozenset(name for name, condition in SOURCE["Conditions"].items() if _holds(condition, values))
     resources = translated["Resources"].items()
     exist = {name: one for name, one in resources if one.get("Condition", ALWAYS) in {*conditions, ALWAYS}}
     return Stack(exist, conditions)
+
+
+def processed(source: dict[str, Any] = SOURCE, /, **parameters: str) -> dict[str, Any]:
+    """What SAM makes of the template, with its conditions still open."""
+    # SAM asks for a region even where nothing depends on it.
+    translator = Translator({}, Parser(), boto_session=boto3.Session(region_name="us-east-1"))
+    translated: dict[str, Any] = translator.translate(_uploaded(source), dict(parameters))
+    return translated
 
 
 def example_environment(function: str) -> dict[str, str]:

@@ -78,6 +78,8 @@ NETWORK_PERMISSIONS = _on(
 )
 """For Lambda to connect a function to a network."""
 
+TRACE_PERMISSIONS = _on("*", "xray:PutTraceSegments", "xray:PutTelemetryRecords")
+
 NOT_FROM_CODE = {"Null": {"lambda:SourceFunctionArn": "true"}}
 
 
@@ -92,8 +94,9 @@ def test_only_a_database_of_the_stacks_own_takes_more(variant: str, function: st
     stack = stack_with(**VARIANTS[variant]).decided
     own = "DatabaseIsOwn" in stack.conditions and function in USE_DATABASE
     more = _on("Database/secret", "secretsmanager:GetSecretValue") | NETWORK_PERMISSIONS if own else set()
+    traces = TRACE_PERMISSIONS if "TracingIsOn" in stack.conditions else set()
     faults = FAULT_PERMISSIONS if "FaultPointsAreOn" in stack.conditions and function != "MigrateDatabase" else set()
-    assert set(_permissions(stack, function)) == PERMISSIONS[function] | more | faults
+    assert set(_permissions(stack, function)) == PERMISSIONS[function] | more | traces | faults
 
 
 @pytest.mark.parametrize("function", USE_DATABASE)
@@ -117,16 +120,17 @@ def test_every_role_is_assumed_by_one_function_only_or_by_the_proxy(variant: str
     assert len(services) == len(FUNCTIONS)
     proxies = stack.of_type("AWS::RDS::DBProxy").values()
     services |= {target(proxy["RoleArn"]): "rds.amazonaws.com" for proxy in proxies}
+    groups = stack.of_type("AWS::CodeDeploy::DeploymentGroup").values()
+    services |= {target(group["ServiceRoleArn"]): "codedeploy.amazonaws.com" for group in groups}
 
     roles = stack.of_type("AWS::IAM::Role")
     assert roles.keys() == services.keys()
     for name, role in roles.items():
         (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
-        assert statement == {
-            "Effect": "Allow",
-            "Principal": {"Service": services[name]},
-            "Action": "sts:AssumeRole",
-        }
+        assert statement["Effect"] == "Allow"
+        # SAM writes lists of one for the role that it makes.
+        assert list(_list(statement["Principal"]["Service"])) == [services[name]]
+        assert list(_list(statement["Action"])) == ["sts:AssumeRole"]
 
 
 def test_the_proxy_may_read_the_login_and_nothing_else() -> None:
@@ -148,6 +152,7 @@ def test_what_is_off_leaves_no_policy_behind() -> None:
         "own database": {"DatabaseAccessPolicy"},
         "own database behind a proxy": {"DatabaseAccessPolicy"},
         "database elsewhere": set(),
+        "own names": {"DatabaseAccessPolicy", "TracingPolicy"},
         "emulator with faults": {"FaultPointsPolicy"},
     }
     for variant, parameters in VARIANTS.items():

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+import json
 
-from tests.infrastructure.stack import SOURCE, VARIANTS, stack_with
+import pytest
+from cfnlint.api import lint  # type: ignore[import-untyped]
+
+from tests.infrastructure.stack import SOURCE, VARIANTS, processed, stack_with
+
+READ_BY_SAM = "W7001 Mapping 'GradualDeployment' is defined but not used"
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -19,3 +24,10 @@ def test_every_reference_leads_to_a_resource_or_a_parameter(variant: str) -> Non
     known = {*stack.resources, *SOURCE["Parameters"]}
     unknown = {name: stack.named_by(name) - known for name in stack.resources}
     assert not {name: names for name, names in unknown.items() if names}
+
+
+def test_what_sam_makes_of_the_template_is_as_cloudformation_wants_it() -> None:
+    """With all that can be asked for, since what is not asked for is there too, under conditions that do not hold."""
+    native = processed(**VARIANTS["own names"] | {"UseDatabaseProxy": "on"})
+    findings = lint(json.dumps(native), regions=["us-east-1"])
+    assert [str(one) for one in findings if f"{one.rule.id} {one.message}" != READ_BY_SAM] == []

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from order_engine.domain.orders import MAX_ATTEMPTS
-from tests.infrastructure.stack import FUNCTIONS, LAYER, SOURCE, VARIANTS, Stack, stack_with, target
+from tests.infrastructure.stack import EMULATED, FUNCTIONS, LAYER, SOURCE, VARIANTS, Stack, stack_with, target
 
 DEFAULT = stack_with()
 
@@ -112,10 +112,19 @@ def test_batches_report_the_messages_that_failed(stack: Stack) -> None:
 @in_every_variant
 def test_ten_orders_execute_at_a_time(stack: Stack) -> None:
     source = stack.event_sources()["ExecuteOrder"]
-    assert stack.function("ExecuteOrder")["ReservedConcurrentExecutions"] == 10
-    assert source["ScalingConfig"] == {"MaximumConcurrency": 10}
+    assert stack.function("ExecuteOrder")["ReservedConcurrentExecutions"] == {"Ref": "Workers"}
+    assert source["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "Workers"}}
     assert source["BatchSize"] == {"Ref": "OrdersPerWorker"}
+    assert SOURCE["Parameters"]["Workers"]["Default"] == 10
     assert SOURCE["Parameters"]["OrdersPerWorker"]["Default"] == 1
+
+
+def test_an_account_that_can_reserve_nothing_keeps_to_its_workers_all_the_same() -> None:
+    stack = stack_with(ReserveWorkers="off").decided
+    assert "ReservedConcurrentExecutions" not in stack.function("ExecuteOrder")
+    assert stack.event_sources()["ExecuteOrder"]["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "Workers"}}
+    # What an event source takes at least.
+    assert SOURCE["Parameters"]["Workers"]["MinValue"] == 2
 
 
 @in_every_variant
@@ -124,7 +133,7 @@ def test_every_function_logs_to_a_group_that_forgets(stack: Stack) -> None:
     used = {name: target(stack.function(name)["LoggingConfig"]["LogGroup"]) for name in FUNCTIONS}
     database = {"DatabaseLogs", "DatabaseUpgradeLogs"} if "DatabaseIsOwn" in stack.conditions else set()
     assert len(set(used.values())) == len(FUNCTIONS)
-    assert groups.keys() == set(used.values()) | database
+    assert groups.keys() == set(used.values()) | database | {"HttpApiLogs", "WebSocketApiLogs"}
     assert all(group["RetentionInDays"] == 30 for group in groups.values())
 
 
@@ -168,6 +177,13 @@ def test_faults_need_an_emulator() -> None:
     assert rule["Assertions"][0]["Assert"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "AwsEndpointUrl"}, ""]}]}
 
 
+def test_a_stack_on_aws_is_open_to_the_world_on_purpose_only() -> None:
+    rule = SOURCE["Rules"]["OpenToTheWorldIsMeant"]
+    assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "AwsEndpointUrl"}, ""]}
+    assert rule["Assertions"][0]["Assert"] == {"Fn::Equals": [{"Ref": "OpenToTheWorld"}, "on"]}
+    assert SOURCE["Parameters"]["OpenToTheWorld"]["Default"] == "off"
+
+
 def test_the_orders_table_has_the_keys_and_indexes_of_the_repository() -> None:
     table = DEFAULT.of_type("AWS::DynamoDB::Table")["OrdersTable"]
     assert _key(table) == ("pk", "sk")
@@ -177,13 +193,39 @@ def test_the_orders_table_has_the_keys_and_indexes_of_the_repository() -> None:
         "byConnection": ("connectionId", "orderId"),
     }
     assert all(index["Projection"] == {"ProjectionType": "KEYS_ONLY"} for index in table["GlobalSecondaryIndexes"])
-    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
 
 
 def test_tables_are_billed_by_request_and_forget_by_ttl() -> None:
     for table in DEFAULT.of_type("AWS::DynamoDB::Table").values():
         assert table["BillingMode"] == "PAY_PER_REQUEST"
         assert table["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
+
+
+def test_data_can_be_restored_to_any_second() -> None:
+    for table in DEFAULT.of_type("AWS::DynamoDB::Table").values():
+        assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+
+
+@pytest.mark.parametrize(("setting", "is_protected"), [("on", True), ("off", False)])
+def test_data_refuses_to_be_deleted_unless_told_otherwise(setting: str, is_protected: bool) -> None:
+    stack = stack_with(ProtectData=setting).decided
+    tables = stack.of_type("AWS::DynamoDB::Table")
+    assert {name: table["DeletionProtectionEnabled"] for name, table in tables.items()} == {
+        "OrdersTable": is_protected,
+        "LedgerTable": is_protected,
+    }
+    assert stack.of_type("AWS::RDS::DBInstance")["Database"]["DeletionProtection"] is is_protected
+    assert {stack.resources[name]["UpdateReplacePolicy"] for name in tables} == {"Retain"}
+    assert SOURCE["Parameters"]["ProtectData"]["Default"] == "on"
+
+
+def test_on_aws_queues_are_reached_by_tls_only() -> None:
+    (policy,) = DEFAULT.of_type("AWS::SQS::QueuePolicy").values()
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert {target(queue) for queue in policy["Queues"]} == DEFAULT.of_type("AWS::SQS::Queue").keys()
+    assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "sqs:*")
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert not stack_with(**EMULATED).of_type("AWS::SQS::QueuePolicy")
 
 
 def test_all_websocket_routes_lead_to_one_function() -> None:
@@ -197,7 +239,85 @@ def test_both_apis_are_throttled() -> None:
     stages = DEFAULT.of_type("AWS::ApiGatewayV2::Stage")
     assert {stage["StageName"] for stage in stages.values()} == {"$default", "live"}
     for stage in stages.values():
-        assert stage["DefaultRouteSettings"].keys() == {"ThrottlingRateLimit", "ThrottlingBurstLimit"}
+        assert stage["DefaultRouteSettings"] == {
+            "ThrottlingRateLimit": {"Ref": "RequestsPerSecond"},
+            "ThrottlingBurstLimit": {"Ref": "RequestBurst"},
+        }
+
+
+def test_each_api_logs_who_came_and_nothing_that_they_said() -> None:
+    stages = stack_with(WebSocketAccessLogs="on").decided.of_type("AWS::ApiGatewayV2::Stage").values()
+    logs = {stage["StageName"]: stage["AccessLogSettings"] for stage in stages}
+    assert {name: target(log["DestinationArn"]) for name, log in logs.items()} == {
+        "$default": "HttpApiLogs",
+        "live": "WebSocketApiLogs",
+    }
+    for log in logs.values():
+        fields = json.loads(log["Format"])
+        assert fields.keys() >= {"requestId", "time", "ip", "status", "ms", "error"}
+        assert not re.search(r"query|header|body|authorizer", log["Format"], re.IGNORECASE)
+
+
+def test_a_websocket_api_logs_only_where_the_account_lets_it() -> None:
+    live = next(
+        stage for stage in DEFAULT.decided.of_type("AWS::ApiGatewayV2::Stage").values() if stage["StageName"] == "live"
+    )
+    assert "AccessLogSettings" not in live
+    assert SOURCE["Parameters"]["WebSocketAccessLogs"]["Default"] == "off"
+
+
+def test_pages_of_other_origins_call_the_http_api_only_where_told_so() -> None:
+    given = stack_with(CorsOrigins="https://a.example.com,https://b.example.com").decided
+    cors = given.of_type("AWS::ApiGatewayV2::Api")["HttpApi"]["Body"]["x-amazon-apigateway-cors"]
+    assert cors["allowOrigins"] == {"Fn::Split": [",", "https://a.example.com,https://b.example.com"]}
+    assert cors["allowHeaders"] == ["content-type", "idempotency-key"]
+    assert "allowCredentials" not in cors
+    none = DEFAULT.decided.of_type("AWS::ApiGatewayV2::Api")["HttpApi"]["Body"]
+    assert "x-amazon-apigateway-cors" not in none
+
+
+def test_own_names_lead_to_both_apis_and_are_what_people_are_told() -> None:
+    stack = stack_with(**VARIANTS["own names"]).decided
+    mappings = stack.of_type("AWS::ApiGatewayV2::ApiMapping")
+    assert {name: target(one["ApiId"]) for name, one in mappings.items()} == {
+        "HttpDomainMapping": "HttpApi",
+        "WebSocketDomainMapping": "WebSocketApi",
+    }
+    stages = stack.of_type("AWS::ApiGatewayV2::Stage")
+    assert {stages[target(one["Stage"])]["StageName"] for one in mappings.values()} == {"$default", "live"}
+    # As under API Gateway's own name, the path of the WebSocket API begins with its stage.
+    assert mappings["WebSocketDomainMapping"]["ApiMappingKey"] == "live"
+    assert stack.variables("SubmitOrder")["WEBSOCKET_ENDPOINT"] == {"Fn::Sub": "https://${WebSocketDomainName}/live"}
+    for domain in stack.of_type("AWS::ApiGatewayV2::DomainName").values():
+        assert [one["SecurityPolicy"] for one in domain["DomainNameConfigurations"]] == ["TLS_1_2"]
+    assert len(stack.of_type("AWS::Route53::RecordSet")) == 2
+    assert not stack_with().of_type("AWS::ApiGatewayV2::DomainName")
+
+
+def test_names_of_a_zone_elsewhere_are_made_by_their_owner() -> None:
+    stack = stack_with(**VARIANTS["own names"] | {"HostedZoneId": ""})
+    assert not stack.of_type("AWS::Route53::RecordSet")
+    assert len(stack.of_type("AWS::ApiGatewayV2::DomainName")) == 2
+
+
+@pytest.mark.parametrize(("setting", "mode"), [("on", "Active"), ("off", "PassThrough")])
+def test_invocations_are_traced_where_told_so(setting: str, mode: str) -> None:
+    stack = stack_with(Tracing=setting).decided
+    assert {stack.function(name)["TracingConfig"]["Mode"] for name in FUNCTIONS} == {mode}
+
+
+def test_new_versions_come_gradually_where_told_so() -> None:
+    gradual = stack_with(GradualDeployment="on").decided
+    groups = gradual.of_type("AWS::CodeDeploy::DeploymentGroup")
+    assert groups.keys() == {f"{name}DeploymentGroup" for name in gradual.aliases().values()}
+    for group in groups.values():
+        assert "Canary10Percent5Minutes" in str(group["DeploymentConfigName"])
+        watched = [alarm["Name"]["Ref"] for alarm in group["AlarmConfiguration"]["Alarms"]]
+        assert watched == ["FunctionErrors", "StatusQueueAge"]
+        assert set(watched) <= gradual.of_type("AWS::CloudWatch::Alarm").keys()
+        assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
+    kinds = {one["Type"] for one in DEFAULT.resources.values()}
+    assert not [kind for kind in kinds if kind.startswith("AWS::CodeDeploy")]
 
 
 def test_the_schema_is_migrated_again_whenever_the_layer_changes() -> None:
@@ -211,6 +331,12 @@ def test_the_schema_is_migrated_again_whenever_the_layer_changes() -> None:
 
 def test_the_outputs_are_all_there() -> None:
     assert SOURCE["Outputs"].keys() == OUTPUTS
+
+
+def test_the_console_asks_for_every_parameter_once_and_in_a_group() -> None:
+    groups = SOURCE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    asked = [name for group in groups for name in group["Parameters"]]
+    assert sorted(asked) == sorted(SOURCE["Parameters"])
 
 
 def test_every_parameter_is_described_and_every_optional_one_valid_by_default() -> None:

@@ -35,7 +35,7 @@ def rendered() -> Rendered:
         ("MarketSeed", "-1", "MarketSeed is '-1', but must be at least 0"),
         ("OrdersPerWorker", "11", "OrdersPerWorker is '11', but must be between 1 and 10"),
         ("FaultPoints", "yes", "FaultPoints is 'yes', but must be one of off, on"),
-        ("DatabaseUrl", "mysql://x", "DatabaseUrl is 'mysql://x', but must be a postgresql:// URL"),
+        ("DatabaseUrl", "mysql://x", "DatabaseUrl is 'mysql://x', but must be empty or a postgresql:// URL"),
         ("LandingMinMs", "5000", "LandingMinMs is 5000, but must not be above LandingMaxMs, which is 3000"),
         ("NoSuch", "1", "The template has no parameter NoSuch"),
     ],
