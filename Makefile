@@ -11,7 +11,7 @@ ARCHITECTURE ?= x86_64
 export ARCHITECTURE
 
 .DEFAULT_GOAL := help
-.PHONY: help run logs replay test soak bench docs check format build lock sbom audit sam-local sam-env migrate clean
+.PHONY: help run logs replay test soak bench docs check format build lock sbom audit scan sam-local sam-env migrate clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,11 @@ sbom: .venv/release ## List what the layer is made of, as CycloneDX: .local/sbom
 audit: .venv/release ## Look for known vulnerabilities of what the layer is made of
 	$(VENV)/pip-audit --strict --require-hashes --disable-pip --requirement layers/common/requirements.txt
 
+scan: .venv/scan ## Hold the template to the rules of Checkov, but for those in .checkov.yaml
+	@mkdir -p .local
+	$(VENV)/python -m tests.infrastructure.processed > .local/processed.json
+	$</bin/checkov --config-file .checkov.yaml --file .local/processed.json
+
 migrate: .venv/local ## Apply the SQL migrations: make migrate DATABASE_URL=postgresql://…
 	@PYTHONPATH=layers/common $(VENV)/python -m order_engine.runtime.migrate_database
 
@@ -90,4 +95,11 @@ clean: ## Remove the virtual environment, caches, builds and the local order his
 
 .venv/release: requirements-release.txt .venv/local
 	@sh local/venv.sh requirements-release.txt
+	@touch $@
+
+# Beside the others, as Checkov brings another boto3.
+.venv/scan: requirements-scan.txt | .venv/dev
+	rm -rf $@
+	$(VENV)/python -m venv $@
+	$@/bin/pip install --quiet --disable-pip-version-check --requirement requirements-scan.txt
 	@touch $@
