@@ -32,7 +32,11 @@ class Response(BaseModel):
     """Fields are always there; what is not known (yet) is null."""
 
     model_config = ConfigDict(
-        frozen=True, from_attributes=True, alias_generator=AliasGenerator(serialization_alias=to_camel)
+        frozen=True,
+        from_attributes=True,
+        alias_generator=AliasGenerator(serialization_alias=to_camel),
+        # When it is first answered with: a cold start is for one answer and not for all of them.
+        defer_build=True,
     )
 
 
