@@ -11,16 +11,20 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
+import boto3
 import psycopg
 import pytest
+from moto import mock_aws
 
 from functions.migrate_database import app
+from local.postgres import Postgres
 from order_engine.adapters.database import BadDatabaseUrl
 from order_engine.adapters.migrations import Migration, MigrationFailed, apply_migrations, migrations
 from order_engine.domain.errors import Unavailable
-from order_engine.runtime.migrate_database import RESOURCE_ID, answer, fingerprint
+from order_engine.runtime.migrate_database import PAUSE_SECONDS, RESOURCE_ID, TRIES, answer, fingerprint
 from tests.contract.conftest import free_port
 
 FIRST = Migration("0001_first", "CREATE TABLE first (id integer)")
@@ -206,6 +210,44 @@ def test_an_answer_that_does_not_arrive_makes_lambda_try_again(empty_database_ur
 
     with pytest.raises(OSError, match="refused"):
         answer(nobody.request("Create"), {"DATABASE_URL": empty_database_url})
+
+
+def test_a_database_that_the_stack_has_just_made_is_waited_for(
+    cloudformation: CloudFormation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    server = Postgres(tmp_path / "data", free_port(), tmp_path / "postgres.log")
+    pauses: list[float] = []
+
+    def come_up(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == TRIES - 1:
+            server.start()
+
+    with mock_aws():
+        login = json.dumps({"username": "postgres", "password": "any"})
+        secret = boto3.client("secretsmanager").create_secret(Name="database", SecretString=login)["ARN"]
+        url = server.url.replace("postgres@", "")
+        try:
+            answer(cloudformation.request("Create"), {"DATABASE_URL": url, "DATABASE_SECRET_ARN": secret}, come_up)
+        finally:
+            server.stop()
+
+    assert cloudformation.answers[0]["Status"] == "SUCCESS"
+    assert pauses == [PAUSE_SECONDS] * (TRIES - 1)
+
+
+def test_a_new_database_that_never_answers_fails_the_deploy_in_time(
+    cloudformation: CloudFormation, absent_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    pauses: list[float] = []
+    with mock_aws():
+        variables = {"DATABASE_URL": absent_url, "DATABASE_SECRET_ARN": "arn:aws:secretsmanager:us-east-1:1:secret:no"}
+        answer(cloudformation.request("Create"), variables, pauses.append)
+
+    assert cloudformation.answers[0]["Reason"] == "The database's password could not be read from Secrets Manager"
+    assert pauses == [PAUSE_SECONDS] * (TRIES - 1)
 
 
 # By hand

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from order_engine.adapters.migrations import CONNECT_SECONDS, STATEMENT_SECONDS
 from order_engine.domain.orders import MAX_ATTEMPTS
+from order_engine.runtime.migrate_database import PAUSE_SECONDS, TRIES
 from tests.infrastructure.stack import EMULATED, FUNCTIONS, LAYER, SOURCE, VARIANTS, Stack, stack_with, target
 
 DEFAULT = stack_with()
@@ -327,6 +329,12 @@ def test_the_schema_is_migrated_again_whenever_the_layer_changes() -> None:
     assert target(schema["ServiceToken"]) == "MigrateDatabase"
     assert target(schema["Migrations"]) == layer != "CommonLayer"
     assert schema["ServiceTimeout"] > DEFAULT.function("MigrateDatabase")["Timeout"]
+
+
+def test_the_slowest_migration_still_says_how_it_ended() -> None:
+    """A new database that comes at the last try, another deploy that has the lock, and then a long statement."""
+    waiting = (TRIES - 1) * PAUSE_SECONDS + TRIES * CONNECT_SECONDS
+    assert DEFAULT.function("MigrateDatabase")["Timeout"] > waiting + 2 * STATEMENT_SECONDS
 
 
 def test_the_outputs_are_all_there() -> None:

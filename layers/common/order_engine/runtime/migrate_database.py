@@ -12,7 +12,8 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from hashlib import scrypt
 from typing import Any
 from urllib.request import Request, urlopen
@@ -28,15 +29,24 @@ logger = logging.getLogger(__name__)
 
 RESOURCE_ID = "database-schema"
 
+TRIES = 5
+"""At a database that the stack has just made: its proxy takes a while to find it."""
 
-def answer(event: Mapping[str, Any], variables: Mapping[str, str] = os.environ) -> None:
+PAUSE_SECONDS = 15
+
+
+def answer(
+    event: Mapping[str, Any],
+    variables: Mapping[str, str] = os.environ,
+    pause: Callable[[float], object] = time.sleep,
+) -> None:
     """Do what CloudFormation asks and tell it how it went. Delete leaves the data alone.
 
     Raises `OSError` when the answer cannot be delivered: Lambda then tries the whole event again.
     """
     configure_logging(variables)
     try:
-        applied = _fulfil(event["RequestType"], variables)
+        applied = _fulfil(event["RequestType"], variables, pause)
         where = variables.get("DATABASE_URL", "") + variables.get("DATABASE_SECRET_ARN", "")
         data = {"Applied": ", ".join(applied), "Fingerprint": fingerprint(where)}
         outcome: dict[str, Any] = {"Status": "SUCCESS", "Data": data}
@@ -73,12 +83,23 @@ def main() -> None:
     sys.stdout.write("".join(f"Applied {name}\n" for name in applied) or "The schema is up to date\n")
 
 
-def _fulfil(request_type: str, variables: Mapping[str, str]) -> list[str]:
+def _fulfil(request_type: str, variables: Mapping[str, str], pause: Callable[[float], object]) -> list[str]:
     if request_type == "Delete":
         return []
-    applied = _apply(variables)
+    is_own = bool(Settings(variables).optional("DATABASE_SECRET_ARN"))
+    applied = _apply_patiently(variables, TRIES if is_own else 1, pause)
     logger.info("schema up to date", extra={"applied": applied})
     return applied
+
+
+def _apply_patiently(variables: Mapping[str, str], tries: int, pause: Callable[[float], object]) -> list[str]:
+    for _ in range(tries - 1):
+        try:
+            return _apply(variables)
+        except Unavailable as error:
+            logger.warning("database not there yet", extra={"reason": reason(error)})
+            pause(PAUSE_SECONDS)
+    return _apply(variables)
 
 
 def _apply(variables: Mapping[str, str]) -> list[str]:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 10
 STATEMENT_SECONDS = 100
-"""Waiting for another deploy and then a slow migration still leave the function (240 s) time to say what happened."""
+"""Waiting for a new database, for another deploy and then for a slow migration still leaves the function time to say
+what happened."""
 
 _LOCK = 0x6F72646572  # "order"; any number that others who use this database are unlikely to lock
 
