@@ -11,6 +11,7 @@ from unittest.mock import Mock
 
 import yaml  # type: ignore[import-untyped]
 from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema
 
 from docs.bruno import collection
 from order_engine.contracts.problems import FieldError
@@ -80,8 +81,18 @@ def _models() -> Document:
 
 def _schemas(model: type, mode: Any) -> Document:
     """The model's schema and those that it refers to, by name."""
-    schema = TypeAdapter(model).json_schema(mode=mode, ref_template="#/components/schemas/{model}")
+    adapter: TypeAdapter[Any] = TypeAdapter(model)
+    schema = adapter.json_schema(
+        mode=mode, ref_template="#/components/schemas/{model}", schema_generator=_SchemaWithoutTitles
+    )
     return {**schema.pop("$defs", {}), model.__name__: schema}
+
+
+class _SchemaWithoutTitles(GenerateJsonSchema):
+    """A field's title would be its name once more."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002
+        return False
 
 
 class _Dumper(yaml.SafeDumper):  # type: ignore[misc]
