@@ -33,8 +33,9 @@ _SENT: tuple[type, ...] = (OrderAccepted, FieldError)
 
 
 def main() -> None:
+    files = documents()
     shutil.rmtree(DOCS / COLLECTION, ignore_errors=True)
-    for name, text in documents().items():
+    for name, text in files.items():
         path = DOCS / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
