@@ -60,7 +60,8 @@ def test_http_events_have_the_shape_of_payload_format_2(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "status"), [("post_order", 202), ("get_order", 200), ("list_orders", 200), ("health", 200)]
+    ("name", "status"),
+    [("post_order", 202), ("post_quote", 200), ("get_order", 200), ("list_orders", 200), ("health", 200)],
 )
 def test_http_events_are_answered(name: str, status: int) -> None:
     api = Api()
@@ -76,7 +77,7 @@ def test_the_order_that_is_posted_is_the_one_that_the_other_events_are_about() -
 
 
 def test_every_http_event_is_tried() -> None:
-    assert {path.stem for path in HTTP} == {"post_order", "get_order", "list_orders", "health"}
+    assert {path.stem for path in HTTP} == {"post_order", "post_quote", "get_order", "list_orders", "health"}
 
 
 @pytest.mark.parametrize("path", SOCKET, ids=named)
