@@ -87,14 +87,15 @@ def replay(
                     print_json({"orderId": letter.order_id, "replayed": not dry_run})
                 else:
                     out.print(letter.order_id, "would be replayed" if dry_run else "replayed")
-        say(f"{len(wanted)} of {len(letters)} dead letters {'would be ' if dry_run else ''}replayed")
+        missing = set(order_ids or []) - {letter.order_id for letter in wanted}
+        if wanted or not missing:
+            say(f"{len(wanted)} of {len(letters)} dead letters {'would be ' if dry_run else ''}replayed")
         ends = [_end(client, order) for order in before]
     for order in ends:
         if engine.json:
             print_json(order.raw)
         else:
             out.print(order.order_id, status_text(order.status), order.error or "")
-    missing = set(order_ids or []) - {letter.order_id for letter in wanted}
     if missing:
         raise NoDeadLetter(sorted(missing))
     if any(order.status != CONFIRMED for order in ends):
