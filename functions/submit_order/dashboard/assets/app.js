@@ -61,6 +61,7 @@ async function start() {
     if (opened === "engine") askEngine();
   });
   listenToKeys(ticket, tabs);
+  document.querySelector("main").inert = false;
   document.documentElement.dataset.ready = "true";
 }
 

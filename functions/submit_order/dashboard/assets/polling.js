@@ -1,6 +1,6 @@
 /** Work that is done again and again, or a few pieces at a time. */
 
-const MOST_BACKOFF = 8;
+const MOST_BACKOFF = 4;
 
 /**
  * Calls `work` at once and then every `seconds`, while the page is visible and `isWanted` says so; at once again when

@@ -24,7 +24,7 @@ export class LiveSocket {
   #url;
   #settings;
   #listener;
-  /** Order ids, and whether the server has said that it watches them. */
+  /** By order id, how many pongs in a row have not known it. */
   #watched = new Map();
   /** Ids of orders to subscribe to. */
   #queue = new Set();
@@ -50,6 +50,10 @@ export class LiveSocket {
     this.#connect();
   }
 
+  get isOpen() {
+    return this.#link !== null;
+  }
+
   get isFull() {
     return this.#watched.size >= MOST_WATCHED;
   }
@@ -59,7 +63,7 @@ export class LiveSocket {
   }
 
   watch(orderId) {
-    this.#watched.set(orderId, false);
+    this.#watched.set(orderId, 0);
     this.#subscribe([orderId]);
   }
 
@@ -76,7 +80,6 @@ export class LiveSocket {
   #connect() {
     clearTimeout(this.#retryTimer);
     this.#retryAt = 0;
-    this.#next?.close();
     this.#listener.onState({ kind: this.#link ? "renewing" : "connecting" });
     this.#next = new Link(this.#url, this.#settings, {
       onOpen: (link) => this.#opened(link),
@@ -91,7 +94,7 @@ export class LiveSocket {
     this.#link = link;
     this.#next = null;
     this.#queue.clear();
-    for (const orderId of this.#watched.keys()) this.#watched.set(orderId, false);
+    for (const orderId of this.#watched.keys()) this.#watched.set(orderId, 0);
     this.#subscribe([...this.#watched.keys()]);
     this.#listener.onState({ kind: "live" });
     // Make before break. What the old one would still have said, the new one replays.
@@ -130,7 +133,7 @@ export class LiveSocket {
       observe(frame.timestamp);
       if (link === this.#link) this.#compare(frame.sequences ?? {});
     } else if (frame.type === "subscribed") {
-      if (this.#watched.has(frame.orderId)) this.#watched.set(frame.orderId, true);
+      if (this.#watched.has(frame.orderId)) this.#watched.set(frame.orderId, 0);
     } else if (frame.orderId && frame.sequence && !frame.type) {
       const last = this.#listener.lastSequence(frame.orderId);
       if (frame.sequence > last + 1 && this.#watched.has(frame.orderId)) this.#subscribe([frame.orderId]);
@@ -141,13 +144,14 @@ export class LiveSocket {
   /** Finds lost frames: the last of an order, and the answer to a subscription. */
   #compare(sequences) {
     const behind = [];
-    for (const [orderId, isAnswered] of this.#watched) {
+    for (const [orderId, unknown] of this.#watched) {
       const sequence = sequences[orderId];
-      if (sequence > this.#listener.lastSequence(orderId)) behind.push(orderId);
-      if (sequence === undefined && isAnswered) this.#listener.onDoubt(orderId);
-      if (sequence === undefined && !this.#queue.has(orderId)) behind.push(orderId);
+      if (sequence === undefined || sequence > this.#listener.lastSequence(orderId)) behind.push(orderId);
+      this.#watched.set(orderId, sequence === undefined ? unknown + 1 : 0);
+      // The first time, the subscription may still be on its way.
+      if (sequence === undefined && unknown > 0) this.#listener.onDoubt(orderId);
     }
-    if (behind.length) this.#subscribe(behind);
+    this.#subscribe(behind);
   }
 
   /** A few at a time: each frame is an invocation of its own. */

@@ -46,13 +46,15 @@ export function watch(orders, url, settings, onState, onDiscovery) {
 
   orders.listen((order, orderId) => {
     if (!socket) return;
-    if (!order || !isLive(order)) {
+    // A list may say that an order has ended before the socket has told how.
+    const isComplete = order && !isLive(order) && order.events.length >= order.sequence;
+    if (!order || isComplete) {
       if (socket.watches(orderId)) {
         socket.unwatch(orderId);
         const next = orders.all().find((other) => isLive(other) && !socket.watches(other.orderId));
         if (next) socket.watch(next.orderId);
       }
-    } else if (!socket.watches(orderId) && !socket.isFull) {
+    } else if (isLive(order) && !socket.watches(orderId) && !socket.isFull) {
       socket.watch(orderId);
     }
   });
@@ -93,9 +95,10 @@ export function watch(orders, url, settings, onState, onDiscovery) {
     }
   }, settings.discoverySeconds);
 
-  // Those that the socket has no place for, the ones that were heard of longest ago first.
+  // Those that the socket does not tell of, the ones that were asked for longest ago first.
   poll(async () => {
-    const unwatched = orders.all().filter((order) => isLive(order) && !socket?.watches(order.orderId));
+    const isTold = (order) => socket?.isOpen && socket.watches(order.orderId);
+    const unwatched = orders.all().filter((order) => isLive(order) && !isTold(order));
     const turn = unwatched.sort((a, b) => (a.askedAt ?? 0) - (b.askedAt ?? 0)).slice(0, MOST_ASKED);
     await Promise.all(
       turn.map((order) => {
