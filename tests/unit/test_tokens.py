@@ -46,7 +46,8 @@ def test_units_and_whole_tokens_are_inverse(token: object, units: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [("1.500", "1.5"), ("100", "100"), ("1E+2", "100"), ("1E-9", "0.000000001"), ("0.00", "0")]
+    ("value", "text"),
+    [("1.500", "1.5"), ("100", "100"), ("1E+2", "100"), ("1E-9", "0.000000001"), ("0.00", "0"), ("-0.00", "0")],
 )
 def test_numbers_go_on_the_wire_plainly(value: str, text: str) -> None:
     assert decimal_text(Decimal(value)) == text

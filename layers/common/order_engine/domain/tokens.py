@@ -40,8 +40,8 @@ class Token:
 
 
 def decimal_text(value: Decimal) -> str:
-    """The number as it goes on the wire: no exponent, no trailing zeros ("1.5", "0.000000001", "100")."""
-    text = format(value, "f")
+    """The number as it goes on the wire: no exponent, no trailing zeros ("1.5", "0.000000001", "100"), one zero."""
+    text = format(value, "f") if value else "0"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
