@@ -23,7 +23,7 @@ def follow(endpoints: Endpoints) -> Iterator[str]:
             # ministack 1.5.33 gives events no ids to tell them apart by, but keeps their order.
             new = lines[shown[name] :]
             shown[name] += len(new)
-            yield from (f"{name.removeprefix(_PREFIX)}  {_shown(line)}" for line in new)
+            yield from (f"{name.removeprefix(_PREFIX)}  {brief(line)}" for line in new)
         time.sleep(0.5)
 
 
@@ -32,7 +32,7 @@ def lines_by_group(logs: Any) -> dict[str, list[str]]:
     return {name: _messages(logs, name) for name in _groups(logs)}
 
 
-def _shown(message: str) -> str:
+def brief(message: str) -> str:
     """Metrics are lines of log as well, mostly of what CloudWatch wants to know about them: only names and values."""
     if not message.startswith('{"_aws":'):
         return message

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from local.deploy import STACK
 from local.logs import lines_by_group
 from local.stack import Stack
+from order_client.cli.target import LOCAL_STACK
 from tests.e2e.clients import Client, Json, run
 from tests.e2e.polling import poll
 from tests.infrastructure.test_alarms import EMULATED
@@ -36,7 +36,7 @@ class Reported:
 
     def values(self, metric: str, **dimensions: str) -> list[float]:
         """Of all lines, as CloudWatch would take them out: by namespace, name and exactly these dimensions."""
-        wanted = {"service": STACK, **dimensions}
+        wanted = {"service": LOCAL_STACK, **dimensions}
         return [
             value
             for line in self.lines()
@@ -115,7 +115,7 @@ def test_a_run_of_the_watch_says_how_old_the_oldest_order_is(stack: Stack) -> No
 
 
 def test_the_alarms_are_in_cloudwatch_and_would_tell_the_topic(stack: Stack) -> None:
-    resources = stack.client("cloudformation").list_stack_resources(StackName=STACK)["StackResourceSummaries"]
+    resources = stack.client("cloudformation").list_stack_resources(StackName=LOCAL_STACK)["StackResourceSummaries"]
     names = {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in resources}
     wanted = EMULATED.of_type("AWS::CloudWatch::Alarm")
     alarms = {alarm["AlarmName"]: alarm for alarm in stack.client("cloudwatch").describe_alarms()["MetricAlarms"]}

@@ -211,3 +211,12 @@ def test_an_error_frame_stays_small_whatever_the_client_has_made_up(gateway: Gat
     answer = gateway.say(json.dumps(made_up, ensure_ascii=False))
     assert answer["code"] == "VALIDATION_FAILED"
     assert len(json.dumps(answer, ensure_ascii=False).encode()) < 32_768
+
+
+def test_an_order_that_comes_over_a_socket_is_counted_in_its_invocation(
+    gateway: Gateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gateway.say({"action": "ping"})
+    gateway.say({"action": "submit", "order": ORDER})
+    (line,) = (json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"'))
+    assert line["OrdersAccepted"] == [1]

@@ -150,7 +150,8 @@ def test_a_sum_of_metrics_is_one_that_cloudwatch_takes(name: str) -> None:
         assert looked_at == {"Id": "all", "Expression": "SUM(FILL(METRICS(), 0))"}
         stats = [query["MetricStat"] for query in queries if query is not looked_at]
         assert 1 < len(stats) <= 10
-        assert {(stat["Stat"], stat["Period"]) for stat in stats} == {("Sum", 300)}
+        assert {stat["Stat"] for stat in stats} == {"Sum"}
+        assert len({stat["Period"] for stat in stats}) == 1
         assert len({query["Id"] for query in queries}) == len(queries)
 
 
@@ -169,6 +170,14 @@ def test_an_alarm_of_ours_is_of_a_metric_as_it_is_written(capsys: pytest.Capture
 def test_every_function_writes_its_metrics_and_its_logs_under_the_name_of_the_stack() -> None:
     for function in FUNCTIONS:
         assert ON_AWS.variables(function)["POWERTOOLS_SERVICE_NAME"] == {"Ref": "AWS::StackName"}
+
+
+def test_errors_are_noticed_while_a_gradual_deployment_can_still_be_stopped() -> None:
+    """Five minutes, by its type: Canary10Percent5Minutes."""
+    alarm = ALARMS["FunctionErrors"]
+    period = alarm["Metrics"][-1]["MetricStat"]["Period"]
+    assert period * alarm["DatapointsToAlarm"] <= 150
+    assert period * alarm["EvaluationPeriods"] <= 300
 
 
 @pytest.mark.parametrize("alarm", ["FunctionErrors", "FunctionThrottles"])
