@@ -8,7 +8,7 @@ import { byId, copyButton, el, facts, renew, setData, setText } from "./dom.js";
 import { amount, bps, duration, moment, percent, price, short, title } from "./format.js";
 import { isLive } from "./orders.js";
 import { eachFrame } from "./polling.js";
-import { quoteTable } from "./quotes.js";
+import { quoteTable, routeText } from "./quotes.js";
 import { failures, outcome, steps } from "./story.js";
 
 const TICK_MS = 250;
@@ -266,5 +266,6 @@ function factsOf(order, found) {
     ["Slippage", found.slippageBps !== null && bps(found.slippageBps)],
     [side.limitName, found.limit && `${amount(found.limit)} ${side.token}`],
     ["Fees", fees?.join(" + ")],
+    ["Route", found.route && routeText(found.route)],
   ].filter(([, value]) => value);
 }

@@ -4,8 +4,7 @@ import { getOrder, Problem, sentence } from "./api.js";
 import { byId, copyButton, el, facts, openDialog, setText } from "./dom.js";
 import { amount, bps, duration, moment, openSide, percent, title } from "./format.js";
 import { isLive } from "./orders.js";
-import { quoteTable } from "./quotes.js";
-import { route } from "./quote.js";
+import { quoteTable, routeText } from "./quotes.js";
 
 /** Shown in their own columns, or in the table of quotes. */
 const SHOWN = new Set([
@@ -113,6 +112,6 @@ function entry(event, before, order) {
 }
 
 function text(name, value) {
-  if (name === "route") return route(value);
+  if (name === "route") return routeText(value);
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 }

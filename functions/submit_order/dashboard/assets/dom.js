@@ -69,7 +69,7 @@ export function copyButton(text, what) {
 
 function width(value) {
   const { length } = value.textContent ?? value;
-  return length > 48 ? "longest" : length > 20 ? "long" : null;
+  return length > 32 ? "longest" : length > 20 ? "long" : null;
 }
 
 function build(node, attributes, children) {

@@ -4,7 +4,7 @@ import { getQuote, Problem } from "./api.js";
 import { byId, el, facts, renew, setText } from "./dom.js";
 import { amount, bps, moment, openSide, price } from "./format.js";
 import { debounce, poll } from "./polling.js";
-import { quoteTable } from "./quotes.js";
+import { quoteTable, routeText } from "./quotes.js";
 
 const DEBOUNCE_MS = 300;
 
@@ -41,6 +41,7 @@ export function showQuotes(ticket, settings) {
     );
   }
 
+  answer(null, "", "Asking the venues…");
   const now = poll(refresh, settings.quoteSeconds);
   const soon = debounce(now, DEBOUNCE_MS);
   ticket.onChange(() => {
@@ -75,16 +76,8 @@ function summary(quote) {
         ["Price impact", bps(quote.priceImpactBps)],
         ["Ahead by", bps(quote.priceImprovementBps)],
         [side.limitName, `${amount(quote[side.limit])} ${side.token}`],
-        ["Route", route(quote.route)],
+        ["Route", routeText(quote.route)],
       ]),
     ),
   ];
-}
-
-/** "wSOL → USDC on meteora (wSOL-USDC)", for each leg. */
-export function route(legs) {
-  const texts = legs.map(
-    (leg) => `${amount(leg.amountIn)} ${leg.tokenIn} → ${amount(leg.amountOut)} ${leg.tokenOut} on ${leg.dex}`,
-  );
-  return texts.join("; ");
 }

@@ -1,4 +1,4 @@
-/** Every venue's answer to a swap, side by side: in the ticket, on cards and in the audit trail. */
+/** Every venue's answer to a swap, side by side, and the route: in the ticket, on cards and in the audit trail. */
 
 import { bpsBetween, compare, significant } from "./decimal.js";
 import { el } from "./dom.js";
@@ -31,6 +31,14 @@ export function quoteTable(quotes, order, dex, caption) {
     ),
     el("tbody", {}, ...ranked.map((quote) => row(quote, side, best, dex)), ...silent.map(silentRow)),
   );
+}
+
+/** "1.5 wSOL → 230.305141 USDC on raydium", for each leg. */
+export function routeText(legs) {
+  const texts = legs.map(
+    (leg) => `${amount(leg.amountIn)} ${leg.tokenIn} → ${amount(leg.amountOut)} ${leg.tokenOut} on ${leg.dex}`,
+  );
+  return texts.join("; ");
 }
 
 function heading(name, unit) {

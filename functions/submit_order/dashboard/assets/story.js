@@ -52,6 +52,7 @@ export function outcome(order) {
     side,
     building,
     reason: building?.reason ?? summary.reason,
+    route: fill?.route ?? building?.route,
     quoted: quote?.[side.field] ?? null,
     quotedPrice: quote ? ratio(quote.amountOut, quote.amountIn) : null,
     realised: fill?.[side.field] ?? null,

@@ -10,7 +10,7 @@ export function showTabs(onOpen) {
   let opened = null;
 
   function follow() {
-    const [view, query = ""] = location.hash.slice(1).split("?");
+    const [view, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
     const index = Math.max(PANELS.indexOf(view), 0);
     tabs.forEach((tab, other) => {
       tab.setAttribute("aria-selected", String(other === index));
@@ -21,7 +21,8 @@ export function showTabs(onOpen) {
     opened = location.hash;
   }
 
-  const hashes = PANELS.map((panel) => `#${panel}`);
+  // With a slash, no element has this name, and the browser does not scroll to it.
+  const hashes = PANELS.map((panel) => `#/${panel}`);
   function open(index) {
     if (byId(PANELS[index]).hidden) location.hash = hashes[index];
   }
@@ -52,7 +53,7 @@ export function showTabs(onOpen) {
     /** Puts what a view shows into the hash, without opening it again. */
     keep(view, parameters) {
       const query = String(parameters);
-      const hash = `#${view}${query && `?${query}`}`;
+      const hash = `#/${view}${query && `?${query}`}`;
       hashes[PANELS.indexOf(view)] = hash;
       opened = hash;
       history.replaceState(null, "", hash);

@@ -21,7 +21,7 @@ const MOST_OWN_SOUGHT = 20;
  * @returns {{load: (orderId: string) => void, discover: () => void}}
  */
 export function watch(orders, url, settings, onState, onDiscovery) {
-  const ask = lane(4);
+  const ask = lane(3);
   const asked = new Set();
   const missing = new Set();
 
