@@ -90,15 +90,10 @@ def replay(
         missing = set(order_ids or []) - {letter.order_id for letter in wanted}
         if wanted or not missing:
             say(f"{len(wanted)} of {len(letters)} dead letters {'would be ' if dry_run else ''}replayed")
-        ends = [_end(client, order) for order in before]
-    for order in ends:
-        if engine.json:
-            print_json(order.raw)
-        else:
-            out.print(order.order_id, status_text(order.status), order.error or "")
+        confirmed = [_is_confirmed_again(client, order, as_json=engine.json) for order in before]
     if missing:
         raise NoDeadLetter(sorted(missing))
-    if any(order.status != CONFIRMED for order in ends):
+    if not all(confirmed):
         raise typer.Exit(1)
 
 
@@ -127,6 +122,15 @@ def _orders(client: OrderClient, letters: list[DeadLetter]) -> Iterator[Order]:
         with suppress(OrderNotFound):
             if order_id is not None:
                 yield client.order(order_id)
+
+
+def _is_confirmed_again(client: OrderClient, before: Order, *, as_json: bool) -> bool:
+    order = _end(client, before)
+    if as_json:
+        print_json(order.raw)
+    else:
+        out.print(order.order_id, status_text(order.status), order.error or "")
+    return order.status == CONFIRMED
 
 
 def _end(client: OrderClient, before: Order) -> Order:
