@@ -187,10 +187,12 @@ def test_deleting_the_stack_touches_no_data_and_needs_no_database(
 def test_a_failed_deploy_hears_the_reason_and_no_secret(
     cloudformation: CloudFormation, variables: Mapping[str, str], reason: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    answer(cloudformation.request("Create"), variables)
+    pauses: list[float] = []
+    answer(cloudformation.request("Create"), variables, pauses.append)
 
     (answered,) = cloudformation.answers
     assert (answered["Status"], answered["PhysicalResourceId"]) == ("FAILED", RESOURCE_ID)
+    assert pauses == []
     assert reason in answered["Reason"]
     logged = capfd.readouterr()
     assert PASSWORD not in answered["Reason"] + logged.out + logged.err
