@@ -27,6 +27,7 @@ from local.postgres import Postgres
 from order_engine.adapters import database
 from order_engine.adapters.database import Database, connect
 from order_engine.adapters.database_login import DatabaseLogin
+from order_engine.adapters.migrations import apply_migrations
 from order_engine.domain.errors import Unavailable
 from order_engine.runtime.migrate_database import reason
 
@@ -154,6 +155,9 @@ def test_the_password_goes_only_to_a_server_that_a_trusted_root_vouches_for_by_n
         with pytest.raises(psycopg.OperationalError, match="certificate verify failed"):
             user(url, login)
         assert heard == []
+        with pytest.raises(Unavailable) as caught:
+            apply_migrations(url, login=login)
+        assert reason(caught.value).endswith("is its region among them?")
 
         monkeypatch.setattr(database, "AMAZON_ROOTS", certificate)
         expected = "unexpected eof" if name == "127.0.0.1" else "does not match host name"
@@ -184,7 +188,7 @@ def tls_server(folder: Path, name: str) -> Iterator[tuple[int, Path, list[bytes]
     heard: list[bytes] = []
 
     def serve(listener: socket.socket) -> None:
-        for _ in range(2):
+        for _ in range(3):
             connection, _ = listener.accept()
             with connection:
                 connection.recv(8)

@@ -52,6 +52,8 @@ OUTPUTS = {
     "StatusDeadLetterQueueUrl",
     "OrdersTableName",
     "LedgerTableName",
+    "DashboardUrl",
+    "AlarmTopicArn",
     "DatabaseHost",
     "DatabaseSecretArn",
 }

@@ -60,6 +60,8 @@ def answer(
 def reason(error: Exception) -> str:
     """A sentence for whoever deploys, without secrets."""
     match error:
+        case Unavailable() if "certificate verify failed" in str(error.__cause__):
+            return "The database's certificate is of none of the roots in amazon_roots.pem: is its region among them?"
         case Unavailable(dependency="Secrets Manager"):
             return "The database's password could not be read from Secrets Manager"
         case BadDatabaseUrl() | BadSetting() | MigrationFailed():
