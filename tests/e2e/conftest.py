@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -26,17 +26,3 @@ def stack() -> Iterator[Stack]:
     """
     with running_stack("tests", PARAMETERS) as running:
         yield running
-
-
-@pytest.fixture
-def report(request: pytest.FixtureRequest, capfd: pytest.CaptureFixture[str]) -> Callable[[str], None]:
-    """Says what was measured in the output of the run, whether the test passes or not."""
-    terminal = request.config.pluginmanager.get_plugin("terminalreporter")
-    assert terminal
-
-    def write(line: str) -> None:
-        with capfd.disabled():
-            terminal.ensure_newline()
-            terminal.write_line(f"{request.node.name}: {line}")
-
-    return write
