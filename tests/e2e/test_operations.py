@@ -69,29 +69,30 @@ def test_metrics_add_up_and_an_orders_lines_tell_its_story(stack: Stack) -> None
         return [order for order, _ in ended], sum(frames for _, frames in ended)
 
     orders, frames = run(stack, scenario)
-    assert Counter(order["status"] for order in orders) == {"confirmed": CONFIRMED, "failed": 1}
-    failed = orders[-1]
+    *confirmed, failed = orders
+    assert {order["status"] for order in confirmed} == {"confirmed"}
+    code = failed["events"][-1]["errorCode"]
     # Lines come when an invocation has ended. Orders of other tests may end meanwhile: they are counted as well.
-    poll(
-        lambda: (sum(reported.values("OrdersConfirmed")), len(reported.ended("confirmed"))),
-        until=lambda counts: counts[0] == counts[1] >= CONFIRMED,
-    )
+    poll(lambda: counted_and_told(reported, "OrdersConfirmed"), until=lambda ends: ends[0] == ends[1] >= CONFIRMED)
+    poll(lambda: counted_and_told(reported, "OrdersFailed"), until=lambda ends: ends[0] == ends[1] >= 1)
     poll(lambda: sum(reported.values("FramesPushed")), until=lambda pushed: pushed >= frames)
     assert sum(reported.values("OrdersAccepted")) == len(orders)
-    code = failed["events"][-1]["errorCode"]
-    assert sum(reported.values("OrdersFailed", errorCode=code)) == sum(reported.values("OrdersFailed")) == 1
+    assert sum(reported.values("OrdersFailed", errorCode=code)) >= 1
     times = reported.values("TimeToConfirm")
-    assert {milliseconds(order) for order in orders if order is not failed} <= set(times)
+    assert {milliseconds(order) for order in confirmed} <= set(times)
     assert len(times) == sum(reported.values("OrdersConfirmed"))
     for order in orders:
-        assert story(reported.lines(), order["orderId"])[-1] == ("order ended", order["status"])
-    assert [message for message, _ in story(reported.lines(), orders[0]["orderId"])] == [
-        "order accepted",
-        "request answered",
-        "route chosen",
-        "transaction on record",
-        "order ended",
-    ]
+        told = story(reported.lines(), order["orderId"])
+        assert told.count("request answered") == 1
+        told.remove("request answered")
+        of_its_swap = [] if order is failed else ["route chosen", "transaction on record"]
+        of_its_failure = ["attempt failed"] if order is failed else []
+        assert told == ["order accepted", *of_its_swap, *of_its_failure, "order ended"]
+
+
+def counted_and_told(reported: Reported, metric: str) -> tuple[float, int]:
+    status = metric.removeprefix("Orders").lower()
+    return sum(reported.values(metric)), len(reported.ended(status))
 
 
 def milliseconds(order: Json) -> int:
@@ -99,11 +100,10 @@ def milliseconds(order: Json) -> int:
     return round((last - first).total_seconds() * 1000)
 
 
-def story(lines: list[Json], order_id: str) -> list[tuple[str, object]]:
-    mine = (line for line in lines if line.get("order_id") == order_id and line["level"] != "WARNING")
-    # Reading the order is a request as well, and names no order but in its path.
-    return [(line["message"], line["status"]) if "status" in line else (line["message"], None)
-            for line in sorted(mine, key=lambda line: line["timestamp"])]  # fmt: skip
+def story(lines: list[Json], order_id: str) -> list[str]:
+    """What all functions said of the order; its request is answered at any time after it was accepted."""
+    mine = (line for line in lines if line.get("order_id") == order_id)
+    return [line["message"] for line in sorted(mine, key=lambda line: line["timestamp"])]
 
 
 def test_a_run_of_the_watch_says_how_old_the_oldest_order_is(stack: Stack) -> None:
