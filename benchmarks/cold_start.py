@@ -39,6 +39,7 @@ _SETTINGS = {
     "LEDGER_TABLE": "ledger",
     "ORDER_QUEUE_URL": "http://127.0.0.1:9/orders",
     "STATUS_QUEUE_URL": "http://127.0.0.1:9/statuses",
+    "ORDER_DEAD_LETTER_QUEUE_URL": "http://127.0.0.1:9/dead-letters",
     "DATABASE_URL": "postgresql://nobody@127.0.0.1:9/nothing",
     "WEBSOCKET_ENDPOINT": "http://127.0.0.1:9/live",
     "MARKET_SEED": "1",
