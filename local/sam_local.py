@@ -165,8 +165,7 @@ def sam_local(endpoints: Endpoints, directory: Path, folder: Path, report: Calla
     Raises `StackError` when there is no image for them.
     """
     ensure_image(architecture(), report)
-    with ExitStack() as cleanup:
-        host = _reachable(endpoints, cleanup)
+    with reachable(endpoints, _gateway()) as host:
         variables = directory / VARIABLES
         variables.write_text(json.dumps(seen_from(host, deployed_variables(endpoints)), indent=2) + "\n")
         yield SamLocal(folder / "template.yaml", variables)
@@ -186,6 +185,28 @@ def start_lambda(sam: SamLocal, port: int, log: Path) -> Iterator[Leashed]:
     with _served(sam, "start-lambda", port, log) as process:
         process.wait_until(lambda: _is_open(port), _READY_WITHIN_S)
         yield process
+
+
+@contextmanager
+def reachable(endpoints: Endpoints, gateway: str) -> Iterator[str]:
+    """Inside it, containers reach by this host what listens on this machine's loopback."""
+    with ExitStack() as cleanup:
+        host = gateway
+        for url in (endpoints.aws, endpoints.postgres):
+            number = urlsplit(url).port
+            assert number
+            try:
+                cleanup.enter_context(Forwarder(gateway, number))
+            except OSError as error:
+                match error.errno:
+                    case errno.EADDRNOTAVAIL:
+                        host = _THIS_MACHINE
+                    case errno.EADDRINUSE:
+                        # Another of these commands is at it already.
+                        continue
+                    case _:
+                        raise StackError(f"Containers cannot reach port {number} at {gateway}: {error}") from None
+        yield host
 
 
 def deployed_variables(endpoints: Endpoints) -> dict[str, dict[str, str]]:
@@ -255,21 +276,6 @@ def _stack(cleanup: ExitStack) -> tuple[Endpoints, Path]:
     except StackError:
         stack = cleanup.enter_context(Stack(wanted, report))
         return stack.endpoints, stack.directory
-
-
-def _reachable(endpoints: Endpoints, cleanup: ExitStack) -> str:
-    """The host by which containers reach what listens on this machine's loopback."""
-    gateway = _gateway()
-    for url in (endpoints.aws, endpoints.postgres):
-        number = urlsplit(url).port
-        assert number
-        try:
-            cleanup.enter_context(Forwarder(gateway, number))
-        except OSError as error:
-            if error.errno == errno.EADDRNOTAVAIL:
-                return _THIS_MACHINE
-            raise StackError(f"Containers cannot reach port {number} at {gateway}: {error}") from None
-    return gateway
 
 
 def _gateway() -> str:

@@ -14,7 +14,8 @@ import pytest
 from local.forwarder import Forwarder
 from local.lambda_image import python_of_lambda
 from local.process import LOOPBACK, StackError
-from local.sam_local import SamLocal, seen_from
+from local.sam_local import SamLocal, reachable, seen_from
+from local.stack import Endpoints
 
 # Linux takes all of 127.0.0.0/8 for itself, so this stands for the address of a bridge.
 BRIDGE = "127.0.0.2"
@@ -66,6 +67,20 @@ def test_an_address_that_is_not_this_machines_is_refused() -> None:
         Forwarder("192.0.2.1", 4600)
 
 
+def test_containers_come_by_the_bridge_and_two_commands_share_it(echo: int) -> None:
+    endpoints = _endpoints(echo)
+    with reachable(endpoints, BRIDGE) as host, reachable(endpoints, BRIDGE) as again:
+        assert (host, again) == (BRIDGE, BRIDGE)
+        with socket.create_connection((BRIDGE, echo), timeout=10) as client:
+            _say(client, b"both")
+            assert _all_of(client) == b"both"
+
+
+def test_containers_in_a_machine_of_their_own_have_a_name_for_this_one(echo: int) -> None:
+    with reachable(_endpoints(echo), "192.0.2.1") as host:
+        assert host == "host.docker.internal"
+
+
 def test_containers_are_told_the_same_with_another_host() -> None:
     variables = {
         "SubmitOrder": {
@@ -101,6 +116,12 @@ def test_a_machine_without_lambdas_python_is_told_so(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sys, "executable", str(placeholder))
     with pytest.raises(StackError, match=r"no python3\.13 on this machine"):
         python_of_lambda()
+
+
+def _endpoints(port: int) -> Endpoints:
+    return Endpoints(
+        http="", ws="", aws=f"http://{LOOPBACK}:{port}", postgres=f"postgresql://postgres@{LOOPBACK}:{port}/postgres"
+    )
 
 
 def _say(connection: socket.socket, data: bytes) -> None:
