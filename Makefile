@@ -57,7 +57,7 @@ format: .venv/dev ## Format the code and sort its imports
 	$(VENV)/ruff check --fix
 	$(VENV)/ruff format
 
-build: .venv/dev ## Build what `sam deploy` uploads, into .aws-sam
+build: .venv/dev ## Build what `sam deploy` uploads, for ARCHITECTURE=x86_64 or arm64, and say how large it is
 	$(SAM) build --parameter-overrides Architecture=$(ARCHITECTURE)
 	@$(VENV)/python -m local.artifacts .aws-sam/build
 
