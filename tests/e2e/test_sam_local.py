@@ -36,6 +36,7 @@ ANSWERS: dict[str, Callable[[Any], bool]] = {
     "submit_order/post_order": lambda answer: answer["statusCode"] == 202,
     "submit_order/get_order": lambda answer: answer["statusCode"] == 200,
     "submit_order/list_orders": lambda answer: answer["statusCode"] == 200,
+    "submit_order/post_quote": lambda answer: answer["statusCode"] == 200,
     "submit_order/health": lambda answer: json.loads(answer["body"])["status"] == "ok",
     "execute_order/order_message": lambda answer: answer == ALL_DONE,
     "ws_connect/connect": lambda answer: answer == OK,
