@@ -58,9 +58,9 @@ class Filter(TypedDict, total=False):
 class OrderClient:
     """Every method raises `ClientError`, whose tree is in `order_client.errors`.
 
-    What may succeed later (no answer, 429, 503, and every problem that says so) is tried again, as `backoff` says. That
-    is safe for orders too, since each goes under a key. Threads may share a client. `timeout` is for one answer, in
-    seconds. `web_socket_url` need not be given: the engine says where it is.
+    What may succeed later (no answer, 429, 5xx of a gateway, and every problem that says so, but for `NoSwap`) is tried
+    again, as `backoff` says. That is safe for orders too, since each goes under a key. Threads may share a client.
+    `timeout` is for one answer, in seconds. `web_socket_url` need not be given: the engine says where it is.
     """
 
     def __init__(

@@ -114,6 +114,7 @@ _KINDS: dict[str, type[Problem]] = {
 # What a gateway answers by itself, when the engine behind it was not asked or did not answer.
 _PASSING = {
     HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.INTERNAL_SERVER_ERROR,
     HTTPStatus.BAD_GATEWAY,
     HTTPStatus.SERVICE_UNAVAILABLE,
     HTTPStatus.GATEWAY_TIMEOUT,

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from order_client.backoff import Backoff
-from order_client.errors import ClientError, Unreachable, problem
+from order_client.errors import ClientError, NoSwap, Unreachable, problem
 
 CONNECT_S = 5
 """Who has not answered by then is not there; the rest of the timeout is for the answer."""
@@ -23,7 +23,7 @@ class Http:
     """JSON in, JSON out. Everything asked through it is safe to ask twice, orders by their keys."""
 
     def __init__(self, url: str, timeout: float, backoff: Backoff, transport: httpx.BaseTransport | None) -> None:
-        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+        if not _is_http(url):
             raise ValueError(f"{url!r} is not an http:// or https:// URL")
         self._url = url
         self._backoff = backoff
@@ -49,7 +49,8 @@ class Http:
             try:
                 return self._once(request)
             except ClientError as error:
-                if not error.retryable:
+                # Whoever asks for a quote asks about now, though there may be one later.
+                if not error.retryable or isinstance(error, NoSwap):
                     raise
                 self._backoff.sleep(max(pause, error.pause_s))
         return self._once(request)
@@ -73,6 +74,14 @@ class Http:
 def uses_proxies(url: str) -> bool:
     """A proxy in the environment is not for this machine itself."""
     return urlsplit(url).hostname not in ("127.0.0.1", "::1", "localhost")
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        return False
+    return parsed.scheme in ("http", "https") and bool(parsed.host)
 
 
 def _json(response: httpx.Response) -> Any:

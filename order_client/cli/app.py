@@ -17,7 +17,7 @@ from order_client.cli.groups import with_groups
 from order_client.cli.orders import list_orders, quote, show, stats, submit, watch
 from order_client.cli.output import say
 from order_client.cli.target import NoTarget
-from order_client.errors import ClientError, UnexpectedAnswer
+from order_client.errors import ClientError, NoSwap, UnexpectedAnswer
 
 NO, UNKNOWN = 1, 3
 
@@ -57,8 +57,8 @@ def _sentence(error: Exception) -> str:
 
 def _exit_code(error: Exception) -> int:
     match error:
-        case NoTarget() | UnexpectedAnswer():
-            return UNKNOWN
-        case ClientError(retryable=True):
+        case NoSwap():
+            return NO
+        case NoTarget() | UnexpectedAnswer() | ClientError(retryable=True):
             return UNKNOWN
     return NO

@@ -141,6 +141,8 @@ def test_a_float_is_no_amount() -> None:
         problem(500, "INTERNAL", retryable=True),
         httpx.Response(429, json={"message": "Too Many Requests"}),
         httpx.Response(503, json={"message": "Service Unavailable"}),
+        # What an HTTP API of API Gateway says when the function behind it has run out of time.
+        httpx.Response(500, json={"message": "Internal Server Error"}),
         httpx.Response(502, text="<html>"),
     ],
     ids=repr,
@@ -236,6 +238,14 @@ def test_what_would_fail_again_is_not_tried_again(status: int, code: str, kind: 
     assert len(engine.requests) == 1
 
 
+def test_a_quote_that_cannot_be_had_now_is_said_so_at_once() -> None:
+    engine = Engine(problem(422, "SLIPPAGE_TOLERANCE_EXCEEDED", retryable=True))
+    with pytest.raises(NoSwap) as error:
+        engine.client.quote("SOL", "USDC", "1", min_amount_out="1000000")
+    assert error.value.retryable
+    assert (len(engine.requests), engine.pauses) == (1, [])
+
+
 def test_all_pages_are_listed_and_none_before_it_is_needed() -> None:
     second = {**ORDER, "orderId": "second"}
     engine = Engine(
@@ -288,7 +298,7 @@ def test_an_answer_that_is_not_an_engines_is_said_to_be_none(answer: httpx.Respo
         Engine(answer).client.order("x")
 
 
-@pytest.mark.parametrize("url", ["", "engine.test", "ftp://engine.test", "http://"])
+@pytest.mark.parametrize("url", ["", "engine.test", "ftp://engine.test", "http://", "http://engine.test:port"])
 def test_a_url_that_is_none_is_refused_at_once(url: str) -> None:
     with pytest.raises(ValueError, match="is not an http"):
         OrderClient(url)
