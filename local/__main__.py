@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+import webbrowser
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -59,6 +60,7 @@ def run() -> int:
             try:
                 show_sample_order(stack.endpoints, report)
                 print(invitation(stack.endpoints), flush=True)
+                show_dashboard(stack.endpoints)
                 _stay(stack)
             except KeyboardInterrupt:
                 print()
@@ -67,6 +69,17 @@ def run() -> int:
         print()
     report("Stopped. Nothing is left running, and its orders are gone: the next `make run` starts empty")
     return 0
+
+
+def show_dashboard(endpoints: Endpoints) -> None:
+    """Opens it for somebody who sits at a terminal and has a screen: elsewhere a browser of text might take over."""
+    has_screen = sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+    if sys.stdout.isatty() and has_screen:
+        webbrowser.open(dashboard_url(endpoints))
+
+
+def dashboard_url(endpoints: Endpoints) -> str:
+    return f"{endpoints.http}/"
 
 
 def logs() -> int:
@@ -115,6 +128,7 @@ def invitation(endpoints: Endpoints) -> str:
     return f"""
 Ready. The order engine is up until Ctrl-C.
 
+  Dashboard   {dashboard_url(endpoints)}
   HTTP API    {endpoints.http}/api/orders   (reference: {endpoints.http}/docs)
   WebSocket   {endpoints.ws}
   Postgres    {endpoints.postgres}
