@@ -99,9 +99,9 @@ def duration(ms: int) -> str:
 
 
 def amount(text: str) -> str:
-    """With thin spaces between thousands."""
+    """With thousands apart, in one line."""
     whole, point, fraction = text.partition(".")
-    return f"{int(whole):,}".replace(",", "\u2009") + point + fraction
+    return f"{int(whole):,}".replace(",", "\N{NARROW NO-BREAK SPACE}") + point + fraction
 
 
 def milliseconds(timestamp: str) -> int:
