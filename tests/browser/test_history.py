@@ -134,7 +134,7 @@ def test_a_history_that_is_away_says_so_and_is_there_again_at_a_press(dashboard:
     dashboard.tolerate("status of 503")
     away = {"status": 503, "code": "HISTORY_UNAVAILABLE", "detail": "The history is away", "retryable": True}
     page.route("**/api/orders?*limit=50*", lambda route: route.fulfill(status=503, json=away))
-    dashboard.open("history")
+    dashboard.open("history", discoverySeconds=0.5)
     expect(page.locator("#rows-empty")).to_have_text("The history is away (HISTORY_UNAVAILABLE).")
     expect(page.locator("#banner")).to_contain_text("The history is away")
     page.unroute_all()

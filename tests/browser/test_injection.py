@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -40,8 +41,9 @@ def test_text_of_a_client_is_shown_as_text_wherever_it_is_shown(dashboard: Dashb
     expect(page.locator("#detail .facts").first).to_contain_text(user)
     page.keyboard.press("Escape")
     page.get_by_role("tab", name="History").click()
-    page.fill("#filter-userId", user)
-    expect(page.locator("#rows tr")).not_to_have_count(0)
+    with page.expect_response(lambda answer: "userId=" in answer.url):
+        page.fill("#filter-userId", user)
+    expect(page.locator("#history-status")).to_have_text(re.compile(r"^\d orders?$"))
     assert_nothing_ran(dashboard)
     page.reload()
     expect(page.locator("#filter-userId")).to_have_value(user)
@@ -121,14 +123,17 @@ def test_the_page_is_held_to_its_own_files_by_a_header_and_runs_nothing_else(das
           image.innerHTML = '<img src="data:," onerror="window.broken = 2">';
           document.body.append(script, image);
           await fetch("http://127.0.0.1:9/", { mode: "no-cors" }).catch(() => {});
-          try { (0, eval)("window.broken = 3"); } catch {}
-          await new Promise((resolve) => setTimeout(resolve, 100));
+          // A timer is the page's own; whoever is asked by a debugger may do more.
+          await new Promise((resolve) => setTimeout(() => {
+            try { (0, eval)("window.broken = 3"); } catch { refused.push("eval"); }
+            setTimeout(resolve, 50);
+          }, 100));
           image.remove();
           script.remove();
           return refused;
         }"""
     )
-    assert {"script-src-elem", "script-src-attr", "connect-src", "script-src"} <= set(refused)
+    assert set(refused) == {"script-src-elem", "script-src-attr", "connect-src", "script-src", "eval"}
     assert_nothing_ran(dashboard)
 
 
