@@ -27,9 +27,9 @@ def follow(endpoints: Endpoints) -> Iterator[str]:
         time.sleep(0.5)
 
 
-def lines_by_group(logs: Any) -> dict[str, list[str]]:
-    """All lines of each function, first ones first."""
-    return {name: _messages(logs, name) for name in _groups(logs)}
+def lines_by_group(logs: Any, since: float = 0) -> dict[str, list[str]]:
+    """All lines of each function, first ones first, from a time on that is in seconds as `time.time` has it."""
+    return {name: _messages(logs, name, since) for name in _groups(logs)}
 
 
 def brief(message: str) -> str:
@@ -48,6 +48,6 @@ def _groups(logs: Any) -> list[str]:
     return [group["logGroupName"] for group in groups]
 
 
-def _messages(logs: Any, group: str) -> list[str]:
-    pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
+def _messages(logs: Any, group: str, since: float) -> list[str]:
+    pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group, startTime=int(since * 1000))
     return [event["message"].rstrip() for page in pages for event in page["events"]]

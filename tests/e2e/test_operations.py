@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import Counter
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -20,26 +20,23 @@ CONFIRMED = 4
 TOO_LARGE = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "900000"}
 
 
-@dataclass
+@dataclass(frozen=True)
 class Reported:
-    """By the functions from now on: lines of log, and the values of each metric."""
+    """Lines of log of all functions, at one moment."""
 
-    stack: Stack
-    before: Counter[str] = field(init=False)
+    lines: list[Json]
 
-    def __post_init__(self) -> None:
-        self.before = Counter({group: len(lines) for group, lines in self._groups().items()})
-
-    def lines(self) -> list[Json]:
-        new = (line for group, lines in self._groups().items() for line in lines[self.before[group] :])
-        return [json.loads(line) for line in new if line.startswith("{")]
+    @classmethod
+    def since(cls, moment: float, stack: Stack) -> Reported:
+        groups = lines_by_group(stack.client("logs"), moment).values()
+        return cls([json.loads(line) for lines in groups for line in lines if line.startswith("{")])
 
     def values(self, metric: str, **dimensions: str) -> list[float]:
-        """Of all lines, as CloudWatch would take them out: by namespace, name and exactly these dimensions."""
+        """As CloudWatch would take them out of the lines: by namespace, name and exactly these dimensions."""
         wanted = {"service": LOCAL_STACK, **dimensions}
         return [
             value
-            for line in self.lines()
+            for line in self.lines
             for each in line.get("_aws", {}).get("CloudWatchMetrics", [])
             for names in each["Dimensions"]
             if each["Namespace"] == "OrderEngine" and {name: line[name] for name in names} == wanted
@@ -47,15 +44,21 @@ class Reported:
             for value in line[metric]
         ]
 
-    def ended(self, status: str) -> list[Json]:
-        return [line for line in self.lines() if line.get("message") == "order ended" and line["status"] == status]
+    def count(self, metric: str) -> float:
+        return sum(self.values(metric))
 
-    def _groups(self) -> dict[str, list[str]]:
-        return lines_by_group(self.stack.client("logs"))
+    def ended(self, status: str) -> int:
+        """Orders that were said to have ended so."""
+        return len([line for line in self.lines if line.get("message") == "order ended" and line["status"] == status])
+
+    def story(self, order_id: str) -> list[str]:
+        """What all functions said of the order; its request is answered at any time after it was accepted."""
+        mine = (line for line in self.lines if line.get("order_id") == order_id)
+        return [line["message"] for line in sorted(mine, key=lambda line: line["timestamp"])]
 
 
 def test_metrics_add_up_and_an_orders_lines_tell_its_story(stack: Stack) -> None:
-    reported = Reported(stack)
+    started = time.time()
 
     async def watched(client: Client, **order: Any) -> tuple[Json, int]:
         order_id = (await client.submit(**order))["orderId"]
@@ -73,16 +76,21 @@ def test_metrics_add_up_and_an_orders_lines_tell_its_story(stack: Stack) -> None
     assert {order["status"] for order in confirmed} == {"confirmed"}
     code = failed["events"][-1]["errorCode"]
     # Lines come when an invocation has ended. Orders of other tests may end meanwhile: they are counted as well.
-    poll(lambda: counted_and_told(reported, "OrdersConfirmed"), until=lambda ends: ends[0] == ends[1] >= CONFIRMED)
-    poll(lambda: counted_and_told(reported, "OrdersFailed"), until=lambda ends: ends[0] == ends[1] >= 1)
-    poll(lambda: sum(reported.values("FramesPushed")), until=lambda pushed: pushed >= frames)
-    assert sum(reported.values("OrdersAccepted")) == len(orders)
+    reported = poll(
+        lambda: Reported.since(started, stack),
+        until=lambda reported: (
+            reported.count("OrdersConfirmed") == reported.ended("confirmed") >= CONFIRMED
+            and reported.count("OrdersFailed") == reported.ended("failed") >= 1
+            and reported.count("FramesPushed") >= frames
+        ),
+    )
+    assert reported.count("OrdersAccepted") == len(orders)
     assert sum(reported.values("OrdersFailed", errorCode=code)) >= 1
     times = reported.values("TimeToConfirm")
     assert {milliseconds(order) for order in confirmed} <= set(times)
-    assert len(times) == sum(reported.values("OrdersConfirmed"))
+    assert len(times) == reported.count("OrdersConfirmed")
     for order in orders:
-        told = story(reported.lines(), order["orderId"])
+        told = reported.story(order["orderId"])
         assert told.count("request answered") == 1
         told.remove("request answered")
         of_its_swap = [] if order is failed else ["route chosen", "transaction on record"]
@@ -90,28 +98,17 @@ def test_metrics_add_up_and_an_orders_lines_tell_its_story(stack: Stack) -> None
         assert told == ["order accepted", *of_its_swap, *of_its_failure, "order ended"]
 
 
-def counted_and_told(reported: Reported, metric: str) -> tuple[float, int]:
-    status = metric.removeprefix("Orders").lower()
-    return sum(reported.values(metric)), len(reported.ended(status))
-
-
 def milliseconds(order: Json) -> int:
     first, *_, last = (datetime.fromisoformat(event["timestamp"]) for event in order["events"])
     return round((last - first).total_seconds() * 1000)
 
 
-def story(lines: list[Json], order_id: str) -> list[str]:
-    """What all functions said of the order; its request is answered at any time after it was accepted."""
-    mine = (line for line in lines if line.get("order_id") == order_id)
-    return [line["message"] for line in sorted(mine, key=lambda line: line["timestamp"])]
-
-
 def test_a_run_of_the_watch_says_how_old_the_oldest_order_is(stack: Stack) -> None:
-    reported = Reported(stack)
+    started = time.time()
     functions = stack.client("lambda").list_functions()["Functions"]
     (watch,) = (each["FunctionName"] for each in functions if "WatchOrders" in each["FunctionName"])
     stack.client("lambda").invoke(FunctionName=watch, Payload=b"{}")
-    poll(lambda: reported.values("OldestLiveOrderAge"), until=bool)
+    poll(lambda: Reported.since(started, stack).values("OldestLiveOrderAge"), until=bool)
 
 
 def test_the_alarms_are_in_cloudwatch_and_would_tell_the_topic(stack: Stack) -> None:
