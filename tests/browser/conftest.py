@@ -17,7 +17,7 @@ from tests.browser.dashboard import Dashboard
 from tests.e2e.stacks import running_stack
 
 PARAMETERS = {
-    "QuoteDelayMs": "300",
+    "QuoteDelayMs": "150",
     "LandingMinMs": "500",
     "LandingMaxMs": "800",
     "RevertRate": "0",

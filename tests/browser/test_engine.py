@@ -19,8 +19,6 @@ MOVING = {"timestamp", "from", "to", "perMinute"}
 
 def test_a_load_of_ten_orders_counts_to_ten_and_the_figures_are_those_of_the_api(dashboard: Dashboard) -> None:
     page = dashboard.page
-    # The live quote may find the venues too slow meanwhile.
-    dashboard.tolerate("status of 503 .*/api/quotes")
     dashboard.open("engine", statsSeconds=1)
     page.get_by_role("button", name="10 orders", exact=True).click()
     expect(figure(page, "Accepted")).to_have_text("10 of 10", timeout=PATIENCE_MS)

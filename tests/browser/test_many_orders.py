@@ -72,7 +72,7 @@ def live_a_round(page: Page, forged: ForgedEngine, model: Json) -> None:
     for order in orders:
         forged.add(beginning(order))
     expect(page.locator("#live-count")).to_have_text(str(ORDERS), timeout=PATIENCE_MS)
-    expect(page.locator('.card[data-live="true"]')).to_have_count(ORDERS)
+    expect(page.locator('.card[data-live="true"]')).to_have_count(ORDERS, timeout=PATIENCE_MS)
     events = [order["events"][index] for index in range(1, len(model["events"])) for order in orders]
     for begin in range(0, len(events), AT_ONCE):
         for event in events[begin : begin + AT_ONCE]:
