@@ -25,7 +25,7 @@ from psycopg.sql import SQL, Identifier, Literal
 
 from local.postgres import Postgres
 from order_engine.adapters import database
-from order_engine.adapters.database import Database, connect
+from order_engine.adapters.database import Database, Together, connect
 from order_engine.adapters.database_login import DatabaseLogin
 from order_engine.adapters.migrations import apply_migrations
 from order_engine.domain.errors import Unavailable
@@ -139,6 +139,23 @@ def test_a_secret_that_may_not_be_read_makes_the_database_unavailable(url: str, 
         asyncio.run(Database(url, login).execute("SELECT 1"))
     assert caught.value.dependency == "Secrets Manager"
     assert reason(caught.value) == "The database's password could not be read from Secrets Manager"
+
+
+def test_orders_that_wait_together_ask_once_for_a_secret_that_cannot_be_had(secrets: CountingSecrets) -> None:
+    database = Database("postgresql://127.0.0.1:1/orders", DatabaseLogin(secrets.arn + "-of-another", secrets))
+    together: Together[int] = Together(database, lambda items: ("SELECT 1", ()))
+    go_on = threading.Event()
+
+    async def at_once() -> list[object]:
+        turns = [database.in_turn(go_on.wait), *(together.execute(number) for number in range(10))]
+        waiting = asyncio.gather(*turns, return_exceptions=True)
+        await asyncio.sleep(0)
+        go_on.set()
+        return await waiting
+
+    _, *outcomes = asyncio.run(at_once())
+    assert [type(outcome) for outcome in outcomes] == [Unavailable] * 10
+    assert secrets.reads == 1
 
 
 # Certificates. The Postgres of the tests has no TLS, so the first two steps of its protocol stand in for it here.

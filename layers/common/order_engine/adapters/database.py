@@ -127,7 +127,7 @@ class Together(Generic[Item]):
         try:
             self._database.execute_now(*self._query([item for item, _ in waiting]))
         except Exception as error:
-            if len(waiting) == 1 or isinstance(error, _AWAY):
+            if len(waiting) == 1 or isinstance(error, (*_AWAY, Unavailable)):
                 for _, outcome in waiting:
                     outcome.set_exception(error)
             else:
