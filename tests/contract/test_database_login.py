@@ -146,14 +146,15 @@ def test_orders_that_wait_together_ask_once_for_a_secret_that_cannot_be_had(secr
     together: Together[int] = Together(database, lambda items: ("SELECT 1", ()))
     go_on = threading.Event()
 
-    async def at_once() -> list[object]:
-        turns = [database.in_turn(go_on.wait), *(together.execute(number) for number in range(10))]
-        waiting = asyncio.gather(*turns, return_exceptions=True)
+    async def at_once() -> list[BaseException | None]:
+        busy = asyncio.create_task(database.in_turn(go_on.wait))
+        waiting = asyncio.gather(*(together.execute(number) for number in range(10)), return_exceptions=True)
         await asyncio.sleep(0)
         go_on.set()
+        await busy
         return await waiting
 
-    _, *outcomes = asyncio.run(at_once())
+    outcomes = asyncio.run(at_once())
     assert [type(outcome) for outcome in outcomes] == [Unavailable] * 10
     assert secrets.reads == 1
 

@@ -31,6 +31,7 @@ from order_engine.domain.orders import TERMINAL, Order, Status
 from order_engine.domain.quotes import Swap, SwapMode
 from order_engine.domain.statistics import EndedOrders, Percentiles
 from order_engine.domain.summaries import OrderSummary
+from order_engine.service import check_health, read_stats
 from order_engine.service.ports import History, OrderFilter, Position
 from tests.builders import BUY_SOL, a_confirmed_order, a_failed_order, an_expired_order, confirm, exhaust
 from tests.fakes import NOON, InMemoryHistory
@@ -610,6 +611,12 @@ def test_a_silent_server_is_not_waited_for_again_and_again(silent_url: str) -> N
         with pytest.raises(Unavailable):
             run(history.check())
     assert time.monotonic() - started < 1
+
+
+@pytest.mark.parametrize("asking", [check_health, read_stats])
+def test_who_asks_for_every_part_leaves_giving_up_on_a_silent_server_to_the_history(asking: Any) -> None:
+    # Only then does it rest: of two deadlines at once, the outer one is told of.
+    assert asking._PATIENCE_SECONDS > database.DEADLINE_SECONDS
 
 
 def test_a_statement_that_takes_too_long_is_ended_by_the_server(

@@ -12,7 +12,8 @@ from order_engine.service.ports import History, OrderRepository
 logger = logging.getLogger(__name__)
 
 NO_ORDER = "00000000-0000-0000-0000-000000000000"
-_PATIENCE_SECONDS = 3
+_PATIENCE_SECONDS = 4
+"""Longer than the history takes to give up, which then rests for a while."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

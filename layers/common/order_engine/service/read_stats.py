@@ -20,7 +20,9 @@ MINUTES = 60
 SHARED_FOR = timedelta(seconds=2)
 """Whoever watches asks every few seconds: all of them together cost a worker no more than this."""
 
-_PATIENCE_SECONDS = 3
+_PATIENCE_SECONDS = 4
+"""Longer than the history takes to give up, which then rests for a while."""
+
 _FIRST_FEW = 5
 """The index is read a moment behind: the first of its orders may have settled by now."""
 
