@@ -28,12 +28,12 @@ Prepare = Callable[[Dashboard], None]
 
 @pytest.fixture(scope="module", autouse=True)
 def some_orders(stack: Stack) -> None:
-    """One that fails at once, one that buys, and one that is confirmed last."""
+    """One that fails at once, one that buys, and one whose numbers are long, which is confirmed last."""
     submit(stack, tokenIn="JUP", tokenOut="BONK", amount="1", userId="alice")
     submit(
         stack, tokenIn="USDC", tokenOut="SOL", amount="2", swapMode="exactOut", userId="a-rather-long-name-of-a-desk"
     )
-    order_id = submit(stack, tokenIn="SOL", tokenOut="USDC", amount="12.345678901")
+    order_id = submit(stack, tokenIn="SOL", tokenOut="USDC", amount="1234.5")
     poll(lambda: get(stack, f"/api/orders/{order_id}"), lambda order: order["status"] == "confirmed")
 
 
@@ -67,7 +67,7 @@ def history(dashboard: Dashboard) -> None:
 
 def detail(dashboard: Dashboard) -> None:
     history(dashboard)
-    row = dashboard.page.locator('#rows tr[data-status="confirmed"]').first
+    row = dashboard.page.locator('#rows tr[data-status="confirmed"]', has_text="234.5 SOL").first
     row.get_by_role("button").click()
     expect(dashboard.page.locator("#detail .trail li").first).to_be_visible()
 

@@ -99,9 +99,9 @@ def duration(ms: int) -> str:
 
 
 def amount(text: str) -> str:
-    """With thousands apart, in one line."""
+    """With thousands apart."""
     whole, point, fraction = text.partition(".")
-    return f"{int(whole):,}".replace(",", "\N{NARROW NO-BREAK SPACE}") + point + fraction
+    return f"{int(whole):,}".replace(",", "\N{THIN SPACE}") + point + fraction
 
 
 def milliseconds(timestamp: str) -> int:

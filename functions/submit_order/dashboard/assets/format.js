@@ -14,7 +14,7 @@ const DAY = new Intl.DateTimeFormat(undefined, { day: "2-digit", month: "short" 
 export function amount(text) {
   if (text === null || text === undefined) return "–";
   const [whole, fraction] = String(text).split(".");
-  const grouped = whole.replace(/\B(?=(\d{3})+$)/g, "\u202f");
+  const grouped = whole.replace(/\B(?=(\d{3})+$)/g, "\u2009");
   return fraction ? `${grouped}.${fraction}` : grouped;
 }
 
