@@ -65,6 +65,8 @@ class Stack:
     emulator: Emulator
     postgres: Postgres
     outputs: Mapping[str, str]
+    template = TEMPLATE
+    """What `deploy` deploys, with the code beside it."""
 
     def __init__(self, settings: StackSettings, report: Callable[[str], None] = print) -> None:
         self._settings = settings
@@ -115,11 +117,11 @@ class Stack:
 
     def render(self, parameters: Mapping[str, str]) -> Rendered:
         """The template in the form that the emulator takes."""
-        return render(TEMPLATE, parameters)
+        return render(self.template, parameters)
 
     def _start(self) -> None:
         settings = self._settings
-        check_parameters(read(TEMPLATE), settings.parameters)
+        check_parameters(read(self.template), settings.parameters)
         settings.directory.mkdir(parents=True, exist_ok=True)
         lock = self._cleanup.enter_context(_lock(settings.directory / "lock"))
         port = port_for("the AWS emulator", settings.port, HTTP_PORT, self._report)
@@ -146,7 +148,7 @@ class Stack:
             aws=self.emulator.url,
             postgres=self.postgres.url,
         )
-        self._report(f"Deploying {TEMPLATE.name}")
+        self._report(f"Deploying {self.template.name}")
         self.deploy()
         endpoints = settings.directory / "endpoints.json"
         self._cleanup.callback(endpoints.unlink, missing_ok=True)

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from random import Random
 
-from local.stack import Stack
+from local.stack import PROJECT, TEMPLATE, Stack
 from local.workers import workers
 from order_engine.domain.orders import Status
 from tests.e2e.audit import all_settled, assert_nothing_lost_nothing_swapped_twice
@@ -154,10 +157,36 @@ def kill_workers(stack: Stack, how: signal.Signals) -> None:
         kill(pid, how)
 
 
+def deploy_other_code(stack: Stack, **parameters: str) -> None:
+    """From a copy of the project in which the worker's function is another."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("functions", "layers"):
+            shutil.copytree(PROJECT / name, Path(folder, name))
+        stack.template = Path(shutil.copy(TEMPLATE, folder))
+        with Path(folder, "functions/execute_order/app.py").open("a") as code:
+            code.write("CHANGED = True\n")
+        before = worker_code(stack)
+        try:
+            stack.deploy(**parameters)
+        finally:
+            stack.template = TEMPLATE
+        assert worker_code(stack) != before
+
+
+def worker_code(stack: Stack) -> str:
+    """The digest of what workers run."""
+    functions = stack.client("lambda")
+    (name,) = (
+        each["FunctionName"] for each in functions.list_functions()["Functions"] if "Execute" in each["FunctionName"]
+    )
+    return str(functions.get_function_configuration(FunctionName=name, Qualifier="live")["CodeSha256"])
+
+
 ENDS_OF_A_WORKER: dict[str, Callable[[Stack], None]] = {
     "kill -9": lambda stack: kill_workers(stack, signal.SIGKILL),
     "SIGTERM": lambda stack: kill_workers(stack, signal.SIGTERM),
-    "a deploy": lambda stack: stack.deploy(**TEN_IN_FLIGHT, QuoteDelayMs="60"),
+    "a deploy of other parameters": lambda stack: stack.deploy(**TEN_IN_FLIGHT, QuoteDelayMs="60"),
+    "a deploy of other code": lambda stack: deploy_other_code(stack, **TEN_IN_FLIGHT),
 }
 
 
@@ -192,7 +221,7 @@ def test_ten_orders_whose_worker_is_killed_or_replaced_in_flight_are_swapped_onc
         stack.deploy(**TEN_IN_FLIGHT)
         order_ids = run(stack, scenario)
     ends = assert_nothing_lost_nothing_swapped_twice(stack, order_ids)
-    assert ends == {Status.CONFIRMED: 30}
+    assert ends == {Status.CONFIRMED: 10 * len(ENDS_OF_A_WORKER)}
 
 
 async def ten_in_flight(client: Client, follower: Follower) -> set[str]:
