@@ -108,8 +108,8 @@ def test_no_for_an_answer_ends_with_1_and_a_sentence(shell: Shell) -> None:
         refused = shell.orders(*arguments)
         assert (refused.code, refused.out) == (1, "")
         assert refused.err.startswith(sentence)
-    for arguments in (("--in", "JUP", "--out", "BONK", "--amount", "1"), (*SWAP, "--min-amount-out", "1000000")):
-        no_quote = shell.orders("quote", *arguments)
+    for swap in (("--in", "JUP", "--out", "BONK", "--amount", "1"), (*SWAP, "--min-amount-out", "1000000")):
+        no_quote = shell.orders("quote", *swap)
         assert (no_quote.code, no_quote.out) == (1, "")
 
 
