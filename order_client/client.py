@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
-from functools import cached_property
 from types import TracebackType
 from typing import Literal, Self, TypedDict, Unpack
 from urllib import parse
@@ -16,7 +15,7 @@ import httpx
 from order_client.backoff import DEFAULT, Backoff
 from order_client.decoding import camel, decode
 from order_client.errors import ClientError, UnexpectedAnswer
-from order_client.http import Http
+from order_client.http import Http, Within, unlimited
 from order_client.models import Accepted, Config, Event, Health, Order, Page, Quote, Stats
 from order_client.watching import Watch
 
@@ -121,7 +120,7 @@ class OrderClient:
 
     def order(self, order_id: str) -> Order:
         """The order as of now, with its events. Raises `OrderNotFound`."""
-        return decode(Order, self._http.ask("GET", f"/api/orders/{parse.quote(order_id, safe='')}"))
+        return self._read(order_id, unlimited)
 
     def orders(self, *, page_size: int = _PAGE, **filter: Unpack[Filter]) -> Iterator[Order]:
         """Live and finished orders, newest first, without their events; pages are got as they are needed."""
@@ -143,8 +142,8 @@ class OrderClient:
             order_id,
             after=after,
             timeout=timeout,
-            read=self.order,
-            socket_url=lambda: self._socket_url,
+            read=self._read,
+            socket_url=self._find_socket,
             backoff=self._backoff,
         ).events()
 
@@ -153,14 +152,20 @@ class OrderClient:
         return decode(Stats, self._http.ask("GET", "/api/stats"))
 
     def config(self) -> Config:
-        return decode(Config, self._http.ask("GET", "/api/config"))
+        return self._configuration(unlimited)
 
     def health(self) -> Health:
         return decode(Health, self._http.ask("GET", "/health"))
 
-    @cached_property
-    def _socket_url(self) -> str:
-        return self._web_socket_url or self.config().web_socket_url
+    def _read(self, order_id: str, within: Within) -> Order:
+        return decode(Order, self._http.ask("GET", f"/api/orders/{parse.quote(order_id, safe='')}", within=within))
+
+    def _configuration(self, within: Within) -> Config:
+        return decode(Config, self._http.ask("GET", "/api/config", within=within))
+
+    def _find_socket(self, within: Within) -> str:
+        self._web_socket_url = self._web_socket_url or self._configuration(within).web_socket_url
+        return self._web_socket_url
 
 
 def _order(token_in: str, token_out: str, amount: Amount, options: Options) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,13 +10,21 @@ from urllib.parse import urlsplit
 import httpx
 
 from order_client.backoff import Backoff
-from order_client.errors import ClientError, NoSwap, Unreachable, problem
+from order_client.errors import ClientError, NoSwap, TimedOut, Unreachable, problem
 
 CONNECT_S = 5
 """Who has not answered by then is not there; the rest of the timeout is for the answer."""
 
 _MOST_PAUSE_S = 30
 """The longest `Retry-After` that is obeyed."""
+
+
+Within = Callable[[float], float]
+"""So many seconds, or what is left of the time that there is for all. Raises `TimedOut` when nothing is."""
+
+
+def unlimited(seconds: float) -> float:
+    return seconds
 
 
 class Http:
@@ -26,15 +34,15 @@ class Http:
         if not _is_http(url):
             raise ValueError(f"{url!r} is not an http:// or https:// URL")
         self._url = url
+        self._timeout = timeout
         self._backoff = backoff
         self._http = httpx.Client(
             base_url=url,
-            timeout=httpx.Timeout(timeout, connect=min(timeout, CONNECT_S)),
             transport=transport,
             trust_env=uses_proxies(url),
         )
 
-    def ask(
+    def ask(  # noqa: PLR0913
         self,
         method: str,
         path: str,
@@ -42,23 +50,26 @@ class Http:
         json: object = None,
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        within: Within = unlimited,
     ) -> Any:
         """The answer's JSON. Raises `ClientError` after the last attempt, or one that says that no other would help."""
         request = self._http.build_request(method, path, json=json, params=params, headers=headers)
         for pause in self._backoff.pauses():
             try:
-                return self._once(request)
+                return self._once(request, within)
             except ClientError as error:
                 # Whoever asks for a quote asks about now, though there may be one later.
-                if not error.retryable or isinstance(error, NoSwap):
+                if not error.retryable or isinstance(error, (NoSwap, TimedOut)):
                     raise
-                self._backoff.sleep(max(pause, error.pause_s))
-        return self._once(request)
+                self._backoff.sleep(within(max(pause, error.pause_s)))
+        return self._once(request, within)
 
     def close(self) -> None:
         self._http.close()
 
-    def _once(self, request: httpx.Request) -> Any:
+    def _once(self, request: httpx.Request, within: Within) -> Any:
+        timeout = within(self._timeout)
+        request.extensions["timeout"] = httpx.Timeout(timeout, connect=min(timeout, CONNECT_S)).as_dict()
         try:
             response = self._http.send(request)
         except httpx.RequestError as error:

@@ -15,7 +15,7 @@ from websockets.sync.client import ClientConnection, connect
 from order_client.backoff import Backoff
 from order_client.decoding import decode
 from order_client.errors import ClientError, OrderNotFound, TimedOut, problem
-from order_client.http import uses_proxies
+from order_client.http import Within, uses_proxies
 from order_client.models import Event, Order
 
 QUIET_S = 10.0
@@ -47,8 +47,8 @@ class Watch:
         *,
         after: int,
         timeout: float | None,
-        read: Callable[[str], Order],
-        socket_url: Callable[[], str],
+        read: Callable[[str, Within], Order],
+        socket_url: Callable[[Within], str],
         backoff: Backoff,
         quiet_s: float = QUIET_S,
     ) -> None:
@@ -92,7 +92,7 @@ class Watch:
         return False
 
     def _pushed(self) -> Story:
-        url = self._socket_url()
+        url = self._socket_url(self._within)
         query = urlencode({"orderId": self._order_id, "after": self._seen})
         with connect(
             f"{url}?{query}",
@@ -139,7 +139,9 @@ class Watch:
     def _catch_up(self) -> Story:
         """By reading the order. Returns whether it has come to its end."""
         try:
-            order = self._read(self._order_id)
+            order = self._read(self._order_id, self._within)
+        except TimedOut:
+            raise
         except ClientError as error:
             if not error.retryable or self._heard_at is None or time.monotonic() > self._heard_at + PATIENCE_S:
                 raise

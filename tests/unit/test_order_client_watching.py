@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -126,8 +128,14 @@ def watching(engine: Engine, **settings: Any) -> Iterator[Watch]:
 
 def watch_of(engine: Engine, url: str, **settings: Any) -> Watch:
     client = OrderClient("http://127.0.0.1", backoff=AT_ONCE, transport=httpx.MockTransport(engine.answer))
-    chosen = {"after": 0, "timeout": 10, "read": client.order, "backoff": AT_ONCE, **settings}
-    return Watch(ORDER_ID, socket_url=lambda: url, **chosen)
+    chosen = {
+        "after": 0,
+        "timeout": 10,
+        "read": lambda order_id, _: client.order(order_id),
+        "backoff": AT_ONCE,
+        **settings,
+    }
+    return Watch(ORDER_ID, socket_url=lambda _: url, **chosen)
 
 
 def seen(engine: Engine, **settings: Any) -> list[int]:
@@ -323,6 +331,15 @@ def test_it_waits_no_longer_than_it_may() -> None:
         assert next(events).sequence == 1
         with pytest.raises(TimedOut, match=r"within 0\.2 s"):
             next(events)
+
+
+def test_an_engine_that_says_nothing_is_waited_for_no_longer_either() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        client = OrderClient(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=10, backoff=AT_ONCE)
+        started = time.monotonic()
+        with pytest.raises(TimedOut):
+            list(client.watch(ORDER_ID, timeout=0.2))
+    assert time.monotonic() - started < 2
 
 
 def test_an_order_that_had_ended_is_not_waited_for() -> None:
