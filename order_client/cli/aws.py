@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from order_client.cli.target import NoTarget, StackName
+
+# Somebody waits: what is away is not asked for as long as the SDK would.
+_CONFIG = Config(connect_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +26,14 @@ class Aws:
     outputs: dict[str, str]
 
     def client(self, service: str) -> Any:
-        return self.session.client(service, endpoint_url=self.emulator)  # type: ignore[call-overload]
+        return _client(self.session, service, self.emulator)
 
 
 def find_stack(stack: StackName) -> Aws:
     """Raises `NoTarget`."""
     with in_a_sentence(f"The stack {stack.name} cannot be asked"):
         session = _session(stack)
-        formation = session.client("cloudformation", endpoint_url=stack.emulator)
+        formation = _client(session, "cloudformation", stack.emulator)
         (found,) = formation.describe_stacks(StackName=stack.name)["Stacks"]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
     missing = {"HttpUrl", "WebSocketUrl", "OrderQueueUrl", "OrderDeadLetterQueueUrl"} - outputs.keys()
@@ -45,6 +49,10 @@ def in_a_sentence(what: str) -> Iterator[None]:
         yield
     except (ClientError, BotoCoreError) as error:
         raise NoTarget(f"{what}: {error}") from error
+
+
+def _client(session: boto3.Session, service: str, emulator: str | None) -> Any:
+    return session.client(service, endpoint_url=emulator, config=_CONFIG)  # type: ignore[call-overload]
 
 
 def _session(stack: StackName) -> boto3.Session:
