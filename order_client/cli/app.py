@@ -1,8 +1,8 @@
 """The command line `orders`, for those who trade and for those who operate the engine.
 
 It exits with 0 when it is done; with 1 when the answer is no: the order failed, there is none of this id, the engine
-refused; with 2 when the command line makes no sense; with 3 when nothing is known, as the engine did not answer. Then
-the same command may be tried again.
+refused; with 2 when the command line makes no sense; with 3 when nothing is known, as the engine did not answer, or the
+order did not end in the time given. Then the same command may be tried again.
 """
 
 from __future__ import annotations
