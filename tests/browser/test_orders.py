@@ -16,6 +16,7 @@ from tests.e2e.clients import HAPPY_PATH
 # Claiming and signing take no time by themselves.
 VISIBLY: dict[str, tuple[str, int]] = {"orders.save.routing": ("delay", 1), "orders.save.submitted": ("delay", 1)}
 AWAY_MS = 10_000
+ORDERS = re.compile(r"/api/orders[/?]")
 
 
 def test_an_order_goes_from_pending_to_confirmed_in_the_words_of_the_api(dashboard: Dashboard) -> None:
@@ -80,10 +81,12 @@ def test_with_the_network_away_the_page_says_so_comes_back_by_itself_and_has_mis
     with network.serving():
         # Chromium goes past its proxy to this machine unless told not to.
         dashboard = new_dashboard(proxy=ProxySettings(server=network.url, bypass="<-loopback>"))
-        dashboard.tolerate("ERR_INTERNET_DISCONNECTED|ERR_NETWORK_CHANGED|WebSocket (connection|is closed)")
+        dashboard.tolerate(
+            "status of 503|ERR_INTERNET_DISCONNECTED|ERR_NETWORK_CHANGED|WebSocket (connection|is closed)"
+        )
         page = dashboard.page
         state = page.locator("#connection-state")
-        dashboard.open(pongSeconds=1, maxBackoffSeconds=4)
+        dashboard.open(pongSeconds=1, maxBackoffSeconds=4, discoverySeconds=0.5)
         order_id = dashboard.place(faults={"chain.send": ("revert", 2)}, amount="5")
         expect(dashboard.card(order_id)).to_have_attribute("data-status", re.compile("building|submitted"))
 
@@ -94,16 +97,19 @@ def test_with_the_network_away_the_page_says_so_comes_back_by_itself_and_has_mis
         expect(page.locator("#connection-wait")).to_have_text(re.compile(r"in \d s…"))
         expect(dashboard.card(order_id)).not_to_have_attribute("data-status", "confirmed")
         page.wait_for_function("until => performance.now() > until", arg=left + AWAY_MS)
+        # The lists stay away for longer: what was missed has one way to come, the WebSocket.
+        page.route(ORDERS, lambda route: route.fulfill(status=503, json={"message": "Service Unavailable"}))
         network.come_back()
         page.context.set_offline(False)
 
         expect(state).to_have_text("Live", timeout=PATIENCE_MS)
-        expect(page.locator("#banner")).to_be_hidden()
         card = dashboard.ends(order_id, "confirmed")
         order = dashboard.get(f"/api/orders/{order_id}")
         assert_says(card, order)
         assert order["attempts"] == 3
         assert_complete(dashboard.frames, order)
+        page.unroute_all()
+        expect(page.locator("#banner")).to_be_hidden(timeout=PATIENCE_MS)
         page.context.close()
 
 
