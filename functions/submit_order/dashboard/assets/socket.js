@@ -28,6 +28,8 @@ export class LiveSocket {
   #watched = new Map();
   /** Ids of orders to subscribe to. */
   #queue = new Set();
+  /** Those that were asked for, until the answer. */
+  #unanswered = new Set();
   #drainTimer;
   #link = null;
   #next = null;
@@ -94,6 +96,7 @@ export class LiveSocket {
     this.#link = link;
     this.#next = null;
     this.#queue.clear();
+    this.#unanswered.clear();
     for (const orderId of this.#watched.keys()) this.#watched.set(orderId, 0);
     this.#subscribe([...this.#watched.keys()]);
     this.#listener.onState({ kind: "live" });
@@ -134,6 +137,8 @@ export class LiveSocket {
       if (link === this.#link) this.#compare(frame.sequences ?? {});
     } else if (frame.type === "subscribed") {
       if (this.#watched.has(frame.orderId)) this.#watched.set(frame.orderId, 0);
+      this.#unanswered.delete(frame.orderId);
+      if (this.#unanswered.size + this.#queue.size === 0) link.begin();
     } else if (frame.orderId && frame.sequence && !frame.type) {
       const last = this.#listener.lastSequence(frame.orderId);
       if (frame.sequence > last + 1 && this.#watched.has(frame.orderId)) this.#subscribe([frame.orderId]);
@@ -167,6 +172,7 @@ export class LiveSocket {
     for (const orderId of [...this.#queue].slice(0, SUBSCRIBE_BATCH)) {
       this.#queue.delete(orderId);
       if (!this.#watched.has(orderId)) continue;
+      this.#unanswered.add(orderId);
       this.#link.send({ action: "subscribe", orderId, after: this.#listener.lastSequence(orderId) });
     }
     this.#drainTimer = setTimeout(() => this.#drain(), SUBSCRIBE_BATCH_MS);
@@ -181,6 +187,7 @@ class Link {
   #pingTimer;
   #pongTimer;
   #ageTimer;
+  #hasBegun = false;
   #hasEnded = false;
 
   constructor(url, settings, handlers) {
@@ -197,10 +204,16 @@ class Link {
     if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(frame));
   }
 
+  /** With the first ping: later than the first subscriptions, as a pong that does not know them asks for them again. */
+  begin() {
+    if (!this.#hasBegun) this.ping();
+  }
+
   /** Asks for a sign of life. Without one in time, the connection is dead, whatever the browser thinks. */
   ping() {
     clearTimeout(this.#pingTimer);
     if (this.#socket.readyState !== WebSocket.OPEN) return;
+    this.#hasBegun = true;
     this.send({ action: "ping" });
     if (!this.#pongTimer) this.#expect();
     this.#pingTimer = setTimeout(() => this.ping(), this.#settings.pingSeconds * 1000);
@@ -225,8 +238,10 @@ class Link {
     if (this.#hasEnded) return;
     this.#heard();
     this.age(this.#settings.maxConnectionSeconds);
+    const { pingSeconds, pongSeconds } = this.#settings;
+    // In time also when there is nothing to subscribe to, or no answer comes.
+    this.#pingTimer = setTimeout(() => this.ping(), Math.min(pingSeconds, pongSeconds) * 1000);
     this.#handlers.onOpen(this);
-    this.ping();
   }
 
   #message(data) {
