@@ -41,7 +41,10 @@ export function watch(orders, url, settings, onState, onDiscovery) {
       lastSequence: (orderId) => orders.lastSequence(orderId),
       onEvent: (event) => orders.append(event),
       onDoubt: load,
-      onState,
+      onState: (state) => {
+        onState(state);
+        if (state.kind === "live" && isAway) lookAgain();
+      },
     });
 
   orders.listen((order, orderId) => {
@@ -60,11 +63,11 @@ export function watch(orders, url, settings, onState, onDiscovery) {
   });
 
   /** Page after page, down to where the last look began; the first time, while there are live ones. */
-  async function findNew() {
+  async function findNew(signal) {
     let cursor = null;
     let newest = reached;
     for (let page = 0; page < MOST_PAGES; page++) {
-      const answer = await listOrders({ limit: PAGE, cursor });
+      const answer = await listOrders({ limit: PAGE, cursor }, signal);
       orders.hear(answer.orders);
       if (page === 0) newest = answer.orders[0]?.createdAt ?? reached;
       cursor = answer.nextCursor;
@@ -75,25 +78,39 @@ export function watch(orders, url, settings, onState, onDiscovery) {
   }
 
   /** Live orders however old, and own ones while no list is to be had. */
-  async function findOld() {
-    for (const status of LIVE) orders.hear((await listOrders({ status, limit: 100 })).orders);
+  async function findOld(signal) {
+    for (const status of LIVE) orders.hear((await listOrders({ status, limit: 100 }, signal)).orders);
   }
 
   let reached = "";
   let isFirst = true;
+  let isAway = false;
+  let look = new AbortController();
+  // What was asked before the network came back may wait for its answer in vain. The poll itself begins again.
+  addEventListener("online", () => look.abort());
   const discover = poll(async () => {
+    look = new AbortController();
+    const { signal } = look;
     try {
-      await findNew();
-      if (isFirst) await findOld();
+      await findNew(signal);
+      if (isFirst) await findOld(signal);
       isFirst = false;
+      isAway = false;
       onDiscovery(null);
     } catch (problem) {
+      if (signal.aborted) throw problem;
+      isAway = true;
       onDiscovery(problem);
       const sought = ownOrders().slice(0, MOST_OWN_SOUGHT);
-      await Promise.all(sought.filter((orderId) => !orders.get(orderId) && !missing.has(orderId)).map(load));
+      sought.filter((orderId) => !orders.get(orderId) && !missing.has(orderId)).forEach(load);
       throw problem;
     }
   }, settings.discoverySeconds);
+
+  function lookAgain() {
+    look.abort();
+    discover();
+  }
 
   // Those that the socket does not tell of, the ones that were asked for longest ago first.
   poll(async () => {
