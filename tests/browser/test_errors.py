@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Request, Route, expect
 
 from tests.browser.dashboard import PATIENCE_MS, Dashboard, is_submission
+
+LISTS = "**/api/orders?*"
+UNKNOWN = "\N{EN DASH}"
+COME_BACK = "dispatchEvent(new Event('online'))"
 
 
 def submissions(dashboard: Dashboard) -> list[Request]:
@@ -154,6 +159,27 @@ def test_a_page_that_begins_while_the_engine_is_away_begins_when_it_is_back(dash
     page.unroute_all()
     expect(page.locator("html")).to_have_attribute("data-ready", "true", timeout=PATIENCE_MS)
     expect(page.locator("#banner")).to_be_hidden()
+
+
+def test_orders_that_cannot_be_read_are_not_said_to_be_none_and_come_with_the_network(dashboard: Dashboard) -> None:
+    page = dashboard.page
+    counts, banner = page.locator("#pipeline dd"), page.locator("#banner")
+    dashboard.tolerate("status of 503")
+    page.route(LISTS, lambda route: route.fulfill(status=503, json={"message": "Service Unavailable"}))
+    dashboard.open(discoverySeconds=3600)
+    expect(page.locator("#cards-empty")).to_have_text("Orders cannot be read right now. Trying again…")
+    expect(counts).to_have_text([UNKNOWN] * 7)
+    expect(banner).to_contain_text("asking again…")
+
+    page.unroute_all()
+    page.route(LISTS, lambda _: None)
+    with page.expect_request(LISTS):
+        page.evaluate(COME_BACK)
+    page.unroute_all()
+    # The page does not wait for the answer that will not come.
+    page.evaluate(COME_BACK)
+    expect(banner).to_be_hidden()
+    expect(counts).to_have_text([re.compile(r"^\d+$")] * 7)
 
 
 def one_key(sent: list[Request]) -> bool:

@@ -177,6 +177,20 @@ def test_everything_is_done_by_keyboard_alone(dashboard: Dashboard, size: str) -
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
 
 
+def test_on_a_phone_a_placed_order_comes_into_view_when_it_is_asked_for(dashboard: Dashboard) -> None:
+    page = dashboard.page
+    page.set_viewport_size(SIZES["phone"])
+    dashboard.open("history")
+    order_id = dashboard.place(amount="0.5")
+    show = page.get_by_role("button", name="Show the order")
+    expect(show).to_be_visible()
+    expect(page.locator("#submit")).to_be_focused()
+    expect(dashboard.card(order_id)).not_to_be_in_viewport()
+    show.click()
+    expect(dashboard.card(order_id)).to_be_focused()
+    expect(dashboard.card(order_id)).to_be_in_viewport()
+
+
 def tab_to(page: Page, selector: str) -> None:
     """Tab after tab, round the page if need be; where the focus is can always be seen."""
     for _ in range(200):

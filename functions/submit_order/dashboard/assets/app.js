@@ -35,10 +35,17 @@ async function start() {
   const openDetail = detailDialog(orders);
   const ticketOrders = new Set();
 
-  const ticket = new Ticket(config, (request, accepted) => {
-    ticketOrders.add(accepted.orderId);
-    orders.placed(request, accepted);
-  });
+  const ticket = new Ticket(
+    config,
+    (request, accepted) => {
+      ticketOrders.add(accepted.orderId);
+      orders.placed(request, accepted);
+    },
+    (orderId) => {
+      tabs.open(0);
+      cards.reveal(orderId);
+    },
+  );
   // Cards first: they hear of what is found.
   const cards = showCards(orders, (orderId) => watching.load(orderId), openDetail);
   announce(orders, ticketOrders);
@@ -46,7 +53,7 @@ async function start() {
     banner(
       problem && `Orders cannot be listed: ${sentence(problem)}. Those placed here are still followed; asking again…`,
     );
-    cards.count();
+    cards.listed(problem);
   });
   if (!config.webSocketUrl) showConnection({ kind: "polling" });
   showQuotes(ticket, settings);

@@ -17,6 +17,9 @@ const FRAME_MS = 8;
 /** More of them moving at once costs frames. */
 const MOST_PULSING = 12;
 const PIPELINE = ["pending", "routing", "building", "submitted", "confirmed", "failed", "expired"];
+const UNKNOWN = "–";
+const LOOKING = "Looking for orders…";
+const AWAY = "Orders cannot be read right now. Trying again…";
 const EMPTY = {
   all: "No orders yet. Place one with the ticket, or many in Engine.",
   live: "No order is being executed right now.",
@@ -34,9 +37,11 @@ export function showCards(orders, load, openDetail) {
   const cards = new Map();
   const changed = new Set();
   const inView = new Set();
+  let isListed = false;
+  let excuse = LOOKING;
 
   const pipeline = PIPELINE.map((status) =>
-    el("div", { "data-status": status }, el("dt", {}, status), el("dd", {}, "0")),
+    el("div", { "data-status": status }, el("dt", {}, status), el("dd", {})),
   );
   byId("pipeline").replaceChildren(...pipeline);
 
@@ -97,14 +102,31 @@ export function showCards(orders, load, openDetail) {
     const shown = { all: all.length, live, own: all.filter((order) => order.isOwn).length };
     for (const cell of pipeline) {
       const inStatus = all.filter((order) => order.status === cell.dataset.status).length;
-      setText(cell.lastChild, String(inStatus));
+      setText(cell.lastChild, isListed || inStatus ? String(inStatus) : UNKNOWN);
       setData(cell, "none", inStatus === 0);
     }
     setData(list, "many", live > MOST_PULSING);
     setText(byId("live-count"), live ? String(live) : "");
-    setText(byId("live-summary"), all.length ? `${live} live, ${all.length - live} finished` : "");
-    setText(byId("cards-empty"), EMPTY[list.dataset.show]);
+    setText(byId("live-summary"), isListed && all.length ? `${live} live, ${all.length - live} finished` : "");
+    setText(byId("cards-empty"), isListed ? EMPTY[list.dataset.show] : excuse);
     byId("cards-empty").hidden = shown[list.dataset.show] > 0;
+  }
+
+  /** Brings an order's card into view and moves the focus there; in the detail, if it has no card any more. */
+  function reveal(orderId) {
+    const node = cards.get(orderId)?.node;
+    if (!node) return openDetail(orderId);
+    if (!node.checkVisibility()) byId("show").querySelector("[value=all]").click();
+    const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    node.scrollIntoView({ behavior: isCalm ? "instant" : "smooth", block: "center" });
+    node.focus({ preventScroll: true });
+  }
+
+  /** After each look for orders: without a list, what is not on the page is not known to be nowhere. */
+  function listed(problem) {
+    isListed = !problem;
+    excuse = AWAY;
+    count();
   }
 
   orders.listen((_, orderId) => {
@@ -118,7 +140,8 @@ export function showCards(orders, load, openDetail) {
   setInterval(() => {
     if (!document.hidden) for (const card of inView) card.tick();
   }, TICK_MS);
-  return { count };
+  count();
+  return { listed, reveal };
 }
 
 class Card {
@@ -140,7 +163,7 @@ class Card {
     );
     this.node = el(
       "article",
-      { class: "card", "aria-labelledby": this.title.id },
+      { class: "card", tabindex: -1, "aria-labelledby": this.title.id },
       el("header", {}, this.title, this.status),
       el("p", { class: "meta" }, id, el("span", {}, moment(order.createdAt)), about(order), this.time),
       this.steps,

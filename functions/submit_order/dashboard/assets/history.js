@@ -2,7 +2,7 @@
 
 import { listOrders, Problem, sentence } from "./api.js";
 import { toCsv } from "./csv.js";
-import { byId, el, setText } from "./dom.js";
+import { byId, el, setData, setText } from "./dom.js";
 import { amount, duration, moment, price, short, title } from "./format.js";
 import { isLive } from "./orders.js";
 import { debounce, eachFrame } from "./polling.js";
@@ -66,20 +66,19 @@ export function showHistory(config, orders, openDetail, onFilters) {
   const flush = eachFrame(() => {
     for (const orderId of changed) {
       const order = orders.get(orderId);
-      if (order) rows.get(orderId).replaceWith(renewed(order));
+      if (order) renewRow(rows.get(orderId), order);
     }
     changed.clear();
   });
 
-  function renewed(order) {
+  /** The cell with the button stays: somebody's focus may be on it, or come back to it from the detail. */
+  function renewRow(node, order) {
     const { status, sequence, updatedAt } = order;
     const last = order.events.at(-1);
-    const node = row(
-      { ...order.summary, ...(last?.sequence === sequence && outcomeOf(last)), status, updatedAt },
-      openDetail,
-    );
-    rows.set(order.orderId, node);
-    return node;
+    const summary = { ...order.summary, ...(last?.sequence === sequence && outcomeOf(last)), status, updatedAt };
+    const cells = [...row(summary, openDetail).cells];
+    [...node.cells].forEach((cell, index) => cell.querySelector("button") ?? cell.replaceWith(cells[index]));
+    setData(node, "status", status);
   }
 
   orders.listen((order, orderId) => {

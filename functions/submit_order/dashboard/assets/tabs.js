@@ -24,7 +24,10 @@ export function showTabs(onOpen) {
   // With a slash, no element has this name, and the browser does not scroll to it.
   const hashes = PANELS.map((panel) => `#/${panel}`);
   function open(index) {
-    if (byId(PANELS[index]).hidden) location.hash = hashes[index];
+    if (!byId(PANELS[index]).hidden) return;
+    location.hash = hashes[index];
+    // Without waiting for the event.
+    follow();
   }
 
   tabs.forEach((tab, index) => {

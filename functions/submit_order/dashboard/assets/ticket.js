@@ -24,8 +24,15 @@ export class Ticket {
   /** The order that was last sent and its key, until it is known to be accepted or refused. */
   #intent = null;
 
-  /** @param {object} config of the engine @param {(request: object, accepted: object) => void} onPlaced */
-  constructor(config, onPlaced) {
+  /** The order that was placed last. */
+  #placedId = "";
+
+  /**
+   * @param {object} config of the engine
+   * @param {(request: object, accepted: object) => void} onPlaced
+   * @param {(orderId: string) => void} onShow the visitor wants to see the order that was placed last
+   */
+  constructor(config, onPlaced, onShow) {
     this.#config = config;
     this.#onPlaced = onPlaced;
     const symbols = config.tokens.map((token) => token.symbol);
@@ -40,6 +47,7 @@ export class Ticket {
     });
     this.#form.addEventListener("input", (event) => this.#changed(event.target));
     byId("flip").addEventListener("click", () => this.flip());
+    byId("show-placed").addEventListener("click", () => onShow(this.#placedId));
     this.#form.dataset.tokenIn = byId("tokenIn").value;
     this.#form.dataset.tokenOut = byId("tokenOut").value;
     this.#label();
@@ -151,6 +159,8 @@ export class Ticket {
       this.#intent = null;
       this.#onPlaced(intent.order, accepted);
       this.#say(`Order ${short(accepted.orderId)} accepted`);
+      this.#placedId = accepted.orderId;
+      byId("show-placed").hidden = false;
     } catch (problem) {
       this.#refused(problem);
     }
@@ -187,6 +197,7 @@ export class Ticket {
   #say(text, kind = "") {
     setText(byId("ticket-status"), text);
     byId("ticket-status").dataset.kind = kind;
+    byId("show-placed").hidden = true;
   }
 
   #changed(field) {
