@@ -60,6 +60,19 @@ def test_a_history_of_many_pages_comes_page_by_page_each_order_once(dashboard: D
     assert len(set(ids_in(dashboard))) == 2 * PAGE
 
 
+def test_a_row_goes_on_while_somebody_is_at_its_button(dashboard: Dashboard) -> None:
+    dashboard.open("history")
+    order_id = dashboard.place(faults={"orders.save.confirmed": ("delay", 1)}, delay_ms=5_000, amount="0.75")
+    dashboard.page.reload()
+    row = dashboard.page.locator(f'#rows tr[data-order-id="{order_id}"]')
+    button = row.get_by_role("button")
+    button.focus()
+    expect(row).not_to_have_attribute("data-status", "confirmed", timeout=1)
+    expect(row).to_have_attribute("data-status", "confirmed", timeout=PATIENCE_MS)
+    expect(row).to_contain_text("USDC")
+    expect(button).to_be_focused()
+
+
 @pytest.mark.parametrize(
     ("fields", "parameters"),
     [
@@ -185,13 +198,17 @@ def copy(stack: Stack, order_id: str, count: int) -> None:
         assert columns
         connection.execute(
             f"""
-            INSERT INTO orders ({columns[0]}) SELECT {columns[0]} FROM (
+            WITH copies AS (INSERT INTO orders ({columns[0]}) SELECT {columns[0]} FROM (
               SELECT (jsonb_populate_record(original, jsonb_build_object(
                 'id', gen_random_uuid(), 'user_id', 'trader-' || n %% 3, 'client_order_id', NULL,
                 'token_in', CASE n %% 4 WHEN 0 THEN 'RAY' ELSE token_in END,
                 'created_at', created_at - n * interval '1 minute',
                 'updated_at', updated_at - n * interval '1 minute'))).*
               FROM orders original, generate_series(1, %s) n WHERE original.id = %s) copies
+            RETURNING id)
+            INSERT INTO order_status_history (order_id, sequence, status, payload, created_at)
+            SELECT copies.id, sequence, status, payload || jsonb_build_object('orderId', copies.id), created_at
+            FROM copies, order_status_history WHERE order_id = %s
             """.encode(),
-            [count, order_id],
+            [count, order_id, order_id],
         )
