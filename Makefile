@@ -35,8 +35,9 @@ sam-local: .venv/dev ## Serve the HTTP API on port 3000 from Lambda's containers
 sam-env: .venv/dev ## Let containers of a sam local of your own reach the stack of make run, and say how
 	@$(VENV)/python -m local.sam_local env
 
+# Two files at a time, as most tests wait for a stack most of the time.
 test: .venv/dev ## Run all tests; ARGS are pytest's: make test ARGS="-k replay"
-	$(VENV)/python -m pytest $(ARGS)
+	$(VENV)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 soak: .venv/dev ## Look for a way to break the protocol for as long as half an hour
 	HYPOTHESIS_PROFILE=soak $(VENV)/python -m pytest tests/unit/test_invariants.py

@@ -17,14 +17,18 @@ def aws_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def report(request: pytest.FixtureRequest, capfd: pytest.CaptureFixture[str]) -> Callable[[str], None]:
-    """Says what was measured in the output of the run, whether the test passes or not."""
-    terminal = request.config.pluginmanager.get_plugin("terminalreporter")
-    assert terminal
+def report(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Says what was measured at the end of the run, whether the test passes or not."""
 
     def write(line: str) -> None:
-        with capfd.disabled():
-            terminal.ensure_newline()
-            terminal.write_line(f"{request.node.name}: {line}")
+        request.node.user_properties.append(("measured", line))
 
     return write
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for reports in (terminalreporter.getreports("passed"), terminalreporter.getreports("failed")):
+        for test in reports:
+            for name, line in test.user_properties:
+                if name == "measured":
+                    terminalreporter.write_line(f"{test.nodeid.rpartition('::')[2]}: {line}")
