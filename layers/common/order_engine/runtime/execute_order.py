@@ -27,6 +27,7 @@ from order_engine.runtime.faults import fault_plan
 from order_engine.runtime.metrics import EmfMetrics
 from order_engine.runtime.settings import Settings
 from order_engine.runtime.telemetry import configure_logging, log_about, log_also_about
+from order_engine.runtime.tracing import traced
 from order_engine.service.execute_order import Back, ExecuteOrder
 
 logger = logging.getLogger(__name__)
@@ -53,7 +54,8 @@ class OrderWorker:
         try:
             message = order_message(record)
             log_also_about(order_id=message.order_id)
-            verdict = await self.execute(message, deadline)
+            with traced("order"):
+                verdict = await self.execute(message, deadline)
         except (NotUnderstood, OrderNotFound):
             # No other receive will make more of it: straight to the dead-letter queue.
             logger.exception("message not understood")

@@ -23,6 +23,7 @@ from order_engine.contracts.problems import HTTP_STATUS, FieldError, ValidationP
 from order_engine.contracts.responses import PROBLEM_JSON, Problem
 from order_engine.domain.errors import EngineError, ErrorCode
 from order_engine.runtime.telemetry import log_about
+from order_engine.runtime.tracing import traced
 
 RETRY_AFTER_SECONDS = "1"
 
@@ -52,11 +53,12 @@ class RequestBoundary:
                 MutableHeaders(scope=message)["x-request-id"] = request.state.request_id
             await send(message)
 
-        try:
-            await self.app(scope, receive, send_with_id)
-        except Exception:  # the outermost edge: Mangum would answer with plain text
-            logger.exception("request failed", extra=facts)
-            await _unexpected(request)(scope, receive, send_with_id)
+        with traced("request"):
+            try:
+                await self.app(scope, receive, send_with_id)
+            except Exception:  # the outermost edge: Mangum would answer with plain text
+                logger.exception("request failed", extra=facts)
+                await _unexpected(request)(scope, receive, send_with_id)
         logger.info("request answered", extra={**facts, "status": status})
 
 

@@ -57,6 +57,11 @@ def log_about(**facts: object) -> None:
     _about.set(facts)
 
 
+def noted() -> Mapping[str, object]:
+    """What every line of this task is about by now."""
+    return _about.get()
+
+
 def log_also_about(**facts: object) -> None:
     """As `log_about`, beside what was noted before."""
     _about.set({**_about.get(), **facts})

@@ -31,6 +31,7 @@ from order_engine.runtime.faults import fault_plan
 from order_engine.runtime.metrics import EmfMetrics
 from order_engine.runtime.settings import Settings
 from order_engine.runtime.telemetry import configure_logging, log_about, log_also_about
+from order_engine.runtime.tracing import traced
 from order_engine.service.accept_order import AcceptOrder
 from order_engine.service.follow_orders import FollowOrders
 from order_engine.service.ports import Clock, Frame, Metric, Sockets, StatusQueue
@@ -51,7 +52,7 @@ class SocketApi:
 
     async def handle(self, event: Event) -> dict[str, int]:
         """One event of the WebSocket API in, the status for the gateway out; answers go through the connection."""
-        with self.metrics.invocation():
+        with self.metrics.invocation(), traced("frame"):
             return await self._handle(event)
 
     async def _handle(self, event: Event) -> dict[str, int]:

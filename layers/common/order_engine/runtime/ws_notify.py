@@ -18,6 +18,7 @@ from order_engine.runtime.faults import fault_plan
 from order_engine.runtime.metrics import EmfMetrics
 from order_engine.runtime.settings import Settings
 from order_engine.runtime.telemetry import configure_logging, log_about, log_also_about
+from order_engine.runtime.tracing import traced
 from order_engine.service.notify_clients import NotifyClients
 from order_engine.service.ports import Frame, Replay, StatusMessage
 
@@ -58,7 +59,8 @@ class Notifier:
                 continue
             log_also_about(**_names(message))
             try:
-                await self.notify(message)
+                with traced("status"):
+                    await self.notify(message)
             except Exception:  # the outermost edge: one group's trouble is not the others'
                 logger.exception("status message failed")
                 return [*nonsense, *records[served:]]
