@@ -53,7 +53,9 @@ class Http:
         within: Within = unlimited,
     ) -> Any:
         """The answer's JSON. Raises `ClientError` after the last attempt, or one that says that no other would help."""
-        request = self._http.build_request(method, path, json=json, params=params, headers=headers)
+        # A key may be any text, and the engine says which it does not take.
+        sent = httpx.Headers(headers, encoding="utf-8")
+        request = self._http.build_request(method, path, json=json, params=params, headers=sent)
         for pause in self._backoff.pauses():
             try:
                 return self._once(request, within)

@@ -168,6 +168,13 @@ def test_each_order_has_a_key_of_its_own_unless_it_is_given_one() -> None:
     assert third == "mine"
 
 
+def test_a_key_may_be_any_text() -> None:
+    engine = Engine(accepted())
+    engine.client.submit("SOL", "USDC", "1.5", idempotency_key="čaj 7")
+    (request,) = engine.requests
+    assert dict(request.headers.raw)[b"Idempotency-Key"].decode() == "čaj 7"
+
+
 def test_a_client_order_id_is_the_key() -> None:
     engine = Engine(accepted())
     engine.client.submit("SOL", "USDC", "1", client_order_id="c-1")
