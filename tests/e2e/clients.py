@@ -160,7 +160,8 @@ class Client:
 @asynccontextmanager
 async def client_of(stack: Stack) -> AsyncIterator[Client]:
     limits = httpx.Limits(max_connections=100)
-    async with httpx.AsyncClient(base_url=stack.endpoints.http, timeout=30, limits=limits) as http:
+    # A hundred requests at once wait for a few workers, and longer while other tests run beside them.
+    async with httpx.AsyncClient(base_url=stack.endpoints.http, timeout=60, limits=limits) as http:
         yield Client(stack, http)
 
 

@@ -21,5 +21,7 @@ def running_stack(name: str, parameters: Mapping[str, str], *, enforce_iam: bool
             yield running
     finally:
         # What the emulator and the functions said, for whoever has to find out why a test failed.
-        shutil.copy(directory / "emulator.log", PROJECT / ".local" / f"{name}.log")
+        # Of two processes that test at a time, each has its own.
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+        shutil.copy(directory / "emulator.log", PROJECT / ".local" / f"{name}{worker and '-'}{worker}.log")
         shutil.rmtree(directory)
