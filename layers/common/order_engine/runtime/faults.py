@@ -33,7 +33,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from order_engine.adapters import keys
 from order_engine.domain.errors import Unavailable
@@ -89,7 +89,8 @@ class FaultPlan:
                 ExpressionAttributeValues={":one": {"N": "1"}, ":none": {"N": "0"}},
                 ReturnValues="ALL_NEW",
             )
-        except ClientError:
+        except (BotoCoreError, ClientError):
+            # None is due, or the table is away, which the call itself will find out.
             return None
         fault = answer["Attributes"][point]["M"]
         return Fault(fault["action"]["S"], int(fault.get("ms", {"N": "0"})["N"]))
